@@ -1,0 +1,86 @@
+"""Upload reference voices to SiliconFlow from asyncio: streamed, retried, throttled, and never made twice.
+
+``VoiceClient`` is where to begin; ``siliconflow_voice.errors`` draws the tree of what can go wrong, and
+``siliconflow_voice.emulator`` is a server to test against.
+"""
+
+__version__ = "0.1.0"
+
+from siliconflow_voice.audio.checks import AudioLimits
+from siliconflow_voice.audio.source import Audio, AudioSource
+from siliconflow_voice.client import ClientOptions, VoiceClient
+from siliconflow_voice.errors import (
+    AmbiguousUploadError,
+    APIConnectionError,
+    APIStatusError,
+    APITimeoutError,
+    AudioSourceError,
+    AuthenticationError,
+    BadRequestError,
+    ConfigurationError,
+    GatewayTimeoutError,
+    InsufficientBalanceError,
+    InvalidResponseError,
+    InvalidUploadError,
+    JournalError,
+    NotFoundError,
+    OverloadedError,
+    PayloadTooLargeError,
+    PermissionDeniedError,
+    QuotaExhaustedError,
+    RateLimitError,
+    RealNameRequiredError,
+    ServerError,
+    SiliconFlowError,
+    SourceChangedError,
+    SourceConsumedError,
+    UnexpectedRedirectError,
+)
+from siliconflow_voice.events import AttemptEvent, Event, OutcomeEvent, WaitEvent
+from siliconflow_voice.models import Attempt, Failure, Voice
+from siliconflow_voice.resilience.retry import RetryPolicy
+from siliconflow_voice.resilience.throttle import Throttle
+from siliconflow_voice.transport import Timeouts
+
+__all__ = [
+    "APIConnectionError",
+    "APIStatusError",
+    "APITimeoutError",
+    "AmbiguousUploadError",
+    "Attempt",
+    "AttemptEvent",
+    "Audio",
+    "AudioLimits",
+    "AudioSource",
+    "AudioSourceError",
+    "AuthenticationError",
+    "BadRequestError",
+    "ClientOptions",
+    "ConfigurationError",
+    "Event",
+    "Failure",
+    "GatewayTimeoutError",
+    "InsufficientBalanceError",
+    "InvalidResponseError",
+    "InvalidUploadError",
+    "JournalError",
+    "NotFoundError",
+    "OutcomeEvent",
+    "OverloadedError",
+    "PayloadTooLargeError",
+    "PermissionDeniedError",
+    "QuotaExhaustedError",
+    "RateLimitError",
+    "RealNameRequiredError",
+    "RetryPolicy",
+    "ServerError",
+    "SiliconFlowError",
+    "SourceChangedError",
+    "SourceConsumedError",
+    "Throttle",
+    "Timeouts",
+    "UnexpectedRedirectError",
+    "Voice",
+    "VoiceClient",
+    "WaitEvent",
+]

@@ -1,0 +1,1 @@
+"""The API's requests and answers, without I/O."""

@@ -1,0 +1,133 @@
+"""The body of a request as aiohttp writes it: block by block, fresh for every attempt."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
+from typing import Any, TypeAlias
+
+import pybase64
+from aiohttp import Payload
+from aiohttp.abc import AbstractStreamWriter
+from attrs import define
+
+from siliconflow_voice.api.requests import Envelope
+from siliconflow_voice.errors import SiliconFlowError
+
+__all__ = ["Block", "RequestPayload", "Transfer"]
+
+Block: TypeAlias = "bytes | memoryview"
+
+
+@define
+class Transfer:
+    """How far one attempt has got; what it ended in depends on that."""
+
+    on_sent: Callable[[int], None] | None = None
+    """Called with the bytes of audio handed over so far."""
+    sent: int = 0
+    """Bytes of the body handed to the connection."""
+    received: int = 0
+    """Bytes of the answer's body."""
+    body_sent: bool = False
+    """Whether the operating system has all of the body: from here on, the service may have it too."""
+    error: SiliconFlowError | None = None
+    """What the audio's source failed with, which aiohttp would wrap."""
+    _writer: AbstractStreamWriter | None = None
+
+    def position(self) -> int:
+        """Bytes that have moved either way; one that waits in a buffer has not."""
+        transport = self._writer.transport if self._writer is not None else None
+        waiting = transport.get_write_buffer_size() if transport is not None else 0
+        return self.sent - waiting + self.received
+
+    @asynccontextmanager
+    async def writing(self, writer: AbstractStreamWriter) -> AsyncIterator[None]:
+        """Send a body, and know at the end that no byte of it waits in a buffer.
+
+        A body that a connection's end finds in a buffer of ours has not been sent, and to know that spares
+        the search for a voice which can't be there.
+        """
+        self._writer = writer
+        transport = writer.transport
+        if transport is not None:
+            transport.set_write_buffer_limits(high=0)
+        try:
+            yield
+            await writer.drain()
+            self.body_sent = True
+        except SiliconFlowError as error:
+            self.error = error
+            raise
+        finally:
+            if transport is not None:
+                transport.set_write_buffer_limits()
+
+
+class RequestPayload(Payload):
+    """An envelope, and the audio's blocks in it."""
+
+    _autoclose = True  # the blocks are closed where they are read
+
+    def __init__(
+        self,
+        envelope: Envelope,
+        blocks: AsyncGenerator[Block, None] | None,
+        size: int | None,
+        transfer: Transfer,
+    ) -> None:
+        super().__init__(None, content_type=envelope.content_type)
+        self._envelope = envelope
+        self._blocks = blocks
+        self._size = envelope.size(size)
+        self._transfer = transfer
+
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:  # noqa: ARG002 - it is our size
+        """Write all of it, as three parts: to join them first would cost more than to send them."""
+        self._consumed = True
+        transfer, envelope = self._transfer, self._envelope
+        async with transfer.writing(writer):
+            await _write(writer, envelope.prologue, transfer)
+            if self._blocks is not None:
+                audio = 0
+                async with aclosing(self._blocks) as blocks:
+                    async for block, taken in _encoded(blocks) if envelope.base64 else _plain(blocks):
+                        await _write(writer, block, transfer)
+                        audio += taken
+                        if transfer.on_sent is not None:
+                            transfer.on_sent(audio)
+            if envelope.epilogue:
+                await _write(writer, envelope.epilogue, transfer)
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        """Write all of it: the name that aiohttp had for it before 3.12."""
+        await self.write_with_length(writer, None)
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:  # noqa: ARG002 - the base's
+        """Refuse: a body that is read from a file as it is sent is nowhere as a string."""
+        raise TypeError("a streamed body can't be decoded")
+
+
+async def _write(writer: AbstractStreamWriter, block: Block, transfer: Transfer) -> None:
+    transfer.sent += len(block)
+    await writer.write(block)
+
+
+async def _plain(blocks: AsyncIterator[Block]) -> AsyncGenerator[tuple[Block, int], None]:
+    async for block in blocks:
+        yield block, len(block)
+
+
+async def _encoded(blocks: AsyncIterator[Block]) -> AsyncGenerator[tuple[Block, int], None]:
+    """Encode to base64, holding back what doesn't fill a group of three bytes until the next block."""
+    rest = b""
+    async for block in blocks:
+        whole: Any = block
+        if rest:
+            whole = rest + bytes(block)
+        size = len(whole) - len(whole) % 3
+        rest = bytes(whole[size:])
+        if size:
+            yield pybase64.b64encode(whole if not rest else memoryview(whole)[:size]), len(block)
+    if rest:
+        yield pybase64.b64encode(rest), 0

@@ -1,0 +1,107 @@
+"""Builds the API's requests: what goes before and after the audio, and nothing of how it is sent."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from typing import Literal, TypeAlias
+
+from attrs import frozen
+
+__all__ = ["Encoding", "Envelope", "Request", "delete_voice", "list_voices", "upload_voice"]
+
+Encoding: TypeAlias = Literal["multipart", "base64"]
+
+_ANSWER = 1 << 20
+# A voice takes some 200 bytes of the list, and the list has no pages.
+_LIST = 64 << 20
+
+# The extension that servers and proxies expect with a media type.
+_EXTENSIONS = {"mp3": "mp3", "wav": "wav", "opus": "opus", "pcm": "pcm"}
+
+
+@frozen
+class Envelope:
+    """The bytes around the audio, in one of the encodings."""
+
+    content_type: str
+    prologue: bytes
+    epilogue: bytes = b""
+    base64: bool = False
+    """Whether the audio between them goes as base64."""
+
+    def size(self, audio: int | None) -> int | None:
+        """Bytes of the whole body around *audio* bytes; None if that is None."""
+        if audio is None:
+            return None
+        return len(self.prologue) + (-(-audio // 3) * 4 if self.base64 else audio) + len(self.epilogue)
+
+
+@frozen
+class Request:
+    """One request of the API."""
+
+    operation: str
+    """The client's method, for events and messages."""
+    method: Literal["GET", "POST"]
+    path: str
+    """Below the base address."""
+    model: str = ""
+    """Whose quota it draws on."""
+    envelope: Envelope | None = None
+    repeatable: bool = True
+    """Whether sending it twice does no more than sending it once."""
+    max_answer: int = _ANSWER
+    """Bytes; a longer answer is invalid."""
+
+
+def upload_voice(
+    *, model: str, custom_name: str, text: str, encoding: Encoding, media_type: str, audio_format: str | None
+) -> Request:
+    """``POST /uploads/audio/voice``: the texts first, so that a server may refuse before it has the audio."""
+    fields = {"model": model, "customName": custom_name, "text": text}
+    if encoding == "base64":
+        envelope = _json_envelope(fields, media_type)
+    else:
+        # An ASCII name of our own: a user's may be Chinese, which servers decode each in their own way.
+        filename = f"audio.{_EXTENSIONS.get(audio_format or '', 'bin')}"
+        envelope = _multipart_envelope(fields, filename, media_type)
+    return Request(
+        "upload_voice", "POST", "uploads/audio/voice", model=model, envelope=envelope, repeatable=False
+    )
+
+
+def list_voices() -> Request:
+    """``GET /audio/voice/list``."""
+    return Request("list_voices", "GET", "audio/voice/list", max_answer=_LIST)
+
+
+def delete_voice(uri: str) -> Request:
+    """``POST /audio/voice/deletions``."""
+    body = json.dumps({"uri": uri}).encode()
+    return Request(
+        "delete_voice", "POST", "audio/voice/deletions", envelope=Envelope("application/json", body)
+    )
+
+
+def _multipart_envelope(fields: dict[str, str], filename: str, media_type: str) -> Envelope:
+    boundary = secrets.token_hex(16)
+    parts = [
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+        for name, value in fields.items()
+    ]
+    parts.append(
+        f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{filename}"\r\n'
+        f"Content-Type: {media_type}\r\n\r\n"
+    )
+    return Envelope(
+        f"multipart/form-data; boundary={boundary}",
+        "".join(parts).encode(),
+        f"\r\n--{boundary}--\r\n".encode(),
+    )
+
+
+def _json_envelope(fields: dict[str, str], media_type: str) -> Envelope:
+    texts = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
+    prologue = f'{texts[:-1]},"audio":"data:{media_type};base64,'
+    return Envelope("application/json", prologue.encode(), b'"}', base64=True)

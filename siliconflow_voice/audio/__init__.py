@@ -1,0 +1,1 @@
+"""Audio: what it comes from, what it is, and what may be refused of it before it is sent."""

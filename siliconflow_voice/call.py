@@ -1,0 +1,186 @@
+"""One call under way: its history, what it tells of it, and whether it may be tried again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from attrs import define, field
+
+from siliconflow_voice.api.requests import Request
+from siliconflow_voice.audio.readings import Reading
+from siliconflow_voice.errors import (
+    AmbiguousUploadError,
+    APIStatusError,
+    APITimeoutError,
+    InvalidResponseError,
+    RateLimitError,
+    SiliconFlowError,
+    SourceConsumedError,
+)
+from siliconflow_voice.events import AttemptEvent, Event, OutcomeEvent, WaitEvent
+from siliconflow_voice.models import Attempt, Failure
+from siliconflow_voice.resilience.throttle import Gate
+
+__all__ = ["Call", "guarded"]
+
+logger = logging.getLogger("siliconflow_voice")
+
+
+@define(eq=False)
+class Call:
+    """What the attempts of one call have in common."""
+
+    number: int
+    request: Request
+    subject: str
+    gate: Gate
+    on_event: Callable[[Event], object] | None
+    reading: Reading | None = None
+    until: float | None = None
+    """The loop's time by which it must be over."""
+    resend_unknown: bool = False
+    """Whether to send again what may have been stored."""
+    _attempts: list[Attempt] = field(factory=list, init=False)
+    _last_error: SiliconFlowError | None = field(default=None, init=False)
+    _started: float = field(factory=lambda: asyncio.get_running_loop().time(), init=False)
+    _ended: float = field(init=False)
+    _began: float = field(default=0.0, init=False)
+    _cleared: bool = field(default=False, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._ended = self._started
+
+    @property
+    def history(self) -> tuple[Attempt, ...]:
+        """The attempts so far."""
+        return tuple(self._attempts)
+
+    async def enter(self) -> None:
+        """Wait for the gate, but not past the deadline.
+
+        Raises:
+            SiliconFlowError: The deadline came first: the last failure, or if there was none, a timeout.
+        """
+        if self.reading is not None and not self.gate.is_open:
+            self.reading.forget()
+        try:
+            async with asyncio.timeout_at(self.until):
+                await self.gate.enter()
+        except TimeoutError:
+            error = self._last_error or APITimeoutError("The deadline passed while waiting for the throttle")
+        else:
+            self._began = asyncio.get_running_loop().time()
+            return
+        error.failure = Failure.NOT_SENT if self._last_error is None else error.failure
+        raise error
+
+    def succeeded(self, status: int, trace_id: str | None) -> None:
+        """Take down an attempt that went well."""
+        self._record(status=status, trace_id=trace_id)
+
+    def failed(self, error: SiliconFlowError, failure: Failure) -> None:
+        """Take down an attempt that went wrong."""
+        self._last_error = error
+        error.failure = failure
+        facts: dict[str, Any] = {}
+        if isinstance(error, APIStatusError | InvalidResponseError):
+            facts = {"status": error.status, "trace_id": error.trace_id}
+        self._record(
+            code=getattr(error, "code", None),
+            cause=f"{type(error).__name__}: {error.message}",
+            failure=failure,
+            **facts,
+        )
+
+    def cleared(self) -> None:
+        """Note that the voice which may have been stored was looked for, and isn't there."""
+        self._cleared = True
+
+    def retryable(self, error: SiliconFlowError) -> bool:
+        """Whether another attempt can be made, and does no harm."""
+        cleared, self._cleared = self._cleared, False
+        match error.failure:
+            case Failure.NOT_SENT | Failure.REFUSED:
+                harmless = True
+            case Failure.UNKNOWN:
+                harmless = self.request.repeatable or self.resend_unknown or cleared
+            case _:
+                harmless = False
+        return harmless and (self.reading is None or self.reading.can_replay)
+
+    def waiting(self, error: SiliconFlowError, seconds: float) -> None:
+        """Announce a wait; after a 429, make all the others wait too."""
+        if isinstance(error, RateLimitError):
+            self.gate.pause(seconds)
+        logger.info("%s %s: waits %.2f s after %s", self.request.operation, self.subject, seconds, error)
+        self._emit(WaitEvent(self.number, self.request.operation, self.subject, seconds, error))
+
+    def ended(self) -> None:
+        """Announce success."""
+        self._finish(None)
+
+    def gave_up(self, error: SiliconFlowError) -> SiliconFlowError:
+        """Announce failure, and give what is to be raised for it."""
+        final = self._final(error)
+        final.attempts = self.history
+        self._finish(final)
+        return final
+
+    def _final(self, error: SiliconFlowError) -> SiliconFlowError:
+        wrapped: SiliconFlowError
+        if error.failure is Failure.UNKNOWN and not (self.request.repeatable or self.resend_unknown):
+            if isinstance(error, AmbiguousUploadError):
+                return error
+            wrapped = AmbiguousUploadError(f"The upload's answer was lost: {error.message}")
+            wrapped.failure = Failure.UNKNOWN
+        elif error.failure in {Failure.NOT_SENT, Failure.REFUSED} and not (
+            self.reading is None or self.reading.can_replay
+        ):
+            wrapped = SourceConsumedError(f"It failed, and the audio can't be read again: {error.message}")
+            wrapped.failure = error.failure
+        else:
+            return error
+        wrapped.__cause__ = error
+        return wrapped
+
+    def _record(self, **facts: Any) -> None:
+        now = asyncio.get_running_loop().time()
+        attempt = Attempt(
+            number=len(self._attempts) + 1,
+            waited=self._began - self._ended,
+            seconds=now - self._began,
+            **facts,
+        )
+        self._ended = now
+        self._attempts.append(attempt)
+        logger.debug(
+            "%s %s: attempt %d: %s after %.3f s (trace id %s)",
+            self.request.operation,
+            self.subject,
+            attempt.number,
+            attempt.cause or f"HTTP {attempt.status}",
+            attempt.seconds,
+            attempt.trace_id,
+        )
+        self._emit(AttemptEvent(self.number, self.request.operation, self.subject, attempt))
+
+    def _finish(self, error: SiliconFlowError | None) -> None:
+        seconds = asyncio.get_running_loop().time() - self._started
+        self._emit(
+            OutcomeEvent(self.number, self.request.operation, self.subject, seconds, self.history, error)
+        )
+
+    def _emit(self, event: Event) -> None:
+        if self.on_event is not None:
+            guarded(self.on_event, event)
+
+
+def guarded(callback: Callable[..., object], *arguments: object) -> None:
+    """Call what the user gave; its failure is logged, and is not the upload's."""
+    try:
+        callback(*arguments)
+    except Exception:
+        logger.exception("%r failed", callback)

@@ -1,0 +1,270 @@
+"""Every way in which the SDK fails.
+
+::
+
+    SiliconFlowError
+    ├── ConfigurationError (also ValueError)      no key, a bad address, a closed client
+    ├── InvalidUploadError (also ValueError)      refused before a byte was sent: .field, .reason
+    ├── AudioSourceError                          unreadable
+    │   ├── SourceConsumedError                   can't be read a second time
+    │   └── SourceChangedError                    grew, shrank or changed while it was sent
+    ├── APIConnectionError                        no answer
+    │   └── APITimeoutError (also TimeoutError)
+    ├── APIStatusError                            .status .code .message .trace_id .retry_after .body
+    │   ├── BadRequestError 400
+    │   ├── AuthenticationError 401
+    │   ├── PermissionDeniedError 403
+    │   │   ├── InsufficientBalanceError          402 too
+    │   │   └── RealNameRequiredError
+    │   ├── NotFoundError 404
+    │   ├── PayloadTooLargeError 413
+    │   ├── RateLimitError 429                    .kind: rpm tpm …
+    │   │   └── QuotaExhaustedError               a daily one: never retried
+    │   ├── ServerError 5xx
+    │   │   ├── OverloadedError 503
+    │   │   └── GatewayTimeoutError 504
+    │   └── UnexpectedRedirectError 3xx
+    ├── InvalidResponseError                      a 2xx that isn't what the API promises
+    ├── AmbiguousUploadError                      may or may not have been stored: .candidates
+    └── JournalError
+
+Each pickles, has the history of its call in ``.attempts``, and reads as a sentence.
+"""
+
+from __future__ import annotations
+
+import copyreg
+from typing import Any, ClassVar
+
+from siliconflow_voice.models import Attempt, Failure, Voice
+
+__all__ = [
+    "APIConnectionError",
+    "APIStatusError",
+    "APITimeoutError",
+    "AmbiguousUploadError",
+    "AudioSourceError",
+    "AuthenticationError",
+    "BadRequestError",
+    "ConfigurationError",
+    "GatewayTimeoutError",
+    "InsufficientBalanceError",
+    "InvalidResponseError",
+    "InvalidUploadError",
+    "JournalError",
+    "NotFoundError",
+    "OverloadedError",
+    "PayloadTooLargeError",
+    "PermissionDeniedError",
+    "QuotaExhaustedError",
+    "RateLimitError",
+    "RealNameRequiredError",
+    "ServerError",
+    "SiliconFlowError",
+    "SourceChangedError",
+    "SourceConsumedError",
+    "UnexpectedRedirectError",
+]
+
+
+class SiliconFlowError(Exception):
+    """The base of all errors of this package."""
+
+    hint: ClassVar[str] = ""
+    """What to do about it, where that is known."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.attempts: tuple[Attempt, ...] = ()
+        """Every try of the failed call, the last one included."""
+        self.failure: Failure = Failure.FINAL
+        """What the failure says of the voice: not sent, refused, unknown or final."""
+
+    def __str__(self) -> str:
+        sentences = [self._sentence().rstrip(".") + "."]
+        if len(self.attempts) > 1:
+            sentences.append(f"Gave up after {len(self.attempts)} attempts.")
+        if self.hint:
+            sentences.append(self.hint)
+        return " ".join(sentences)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exception's own way calls __init__ with the message alone, which subclasses don't take.
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
+
+    def _sentence(self) -> str:
+        return self.message
+
+
+class ConfigurationError(SiliconFlowError, ValueError):
+    """The client was set up or is used in a way that can't work: no key, a bad address, a closed client."""
+
+
+class InvalidUploadError(SiliconFlowError, ValueError):
+    """The input breaks a rule of the API, and was refused before it was sent."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.field = field
+        """The argument at fault: ``audio``, ``custom_name``, ``text``, ``model`` …"""
+        self.reason = reason
+        """The rule that it breaks."""
+
+
+class AudioSourceError(SiliconFlowError):
+    """The audio can't be read: missing, no regular file, no permission, an I/O error."""
+
+
+class SourceConsumedError(AudioSourceError):
+    """The audio was read already, and can't be read again; the failure before is its ``__cause__``."""
+
+    hint = "Pass a path, bytes or a seekable file: those can be sent again after a failure."
+
+
+class SourceChangedError(AudioSourceError):
+    """The file grew, shrank or changed between the checks and the end of the upload."""
+
+
+class APIConnectionError(SiliconFlowError):
+    """No answer came: DNS, connect, TLS, a reset, an answer cut short."""
+
+
+class APITimeoutError(APIConnectionError, TimeoutError):
+    """No answer came in time: to connect, to move a byte, for one attempt, or for the whole call."""
+
+
+class APIStatusError(SiliconFlowError):
+    """The service answered, and not with success."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        code: int | None = None,
+        trace_id: str | None = None,
+        retry_after: float | None = None,
+        body: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        """SiliconFlow's own error code, or None."""
+        self.trace_id = trace_id
+        """``x-siliconcloud-trace-id``: quote it to the vendor's support."""
+        self.retry_after = retry_after
+        """Seconds, from the ``Retry-After`` header, or None."""
+        self.body = body
+        """The answer's text, at most its first 4,096 characters."""
+
+    def _sentence(self) -> str:
+        facts = []
+        if self.code is not None:
+            facts.append(f"code {self.code}")
+        if self.trace_id is not None:
+            facts.append(f"trace id {self.trace_id}")
+        aside = f" ({', '.join(facts)})" if facts else ""
+        return f"HTTP {self.status}{aside}: {self.message}"
+
+
+class BadRequestError(APIStatusError):
+    """400: the service found a field wrong."""
+
+
+class AuthenticationError(APIStatusError):
+    """401: the service does not know the key."""
+
+    hint = (
+        "Keys of api.siliconflow.cn and api.siliconflow.com are not interchangeable: "
+        "check that base_url is the cloud that issued the key."
+    )
+
+
+class PermissionDeniedError(APIStatusError):
+    """403: the account may not do this."""
+
+
+class InsufficientBalanceError(PermissionDeniedError):
+    """402, or 403 with code 30001 or 30011: the balance is too low."""
+
+    hint = "Top up the account."
+
+
+class RealNameRequiredError(PermissionDeniedError):
+    """403 with code 20051 or 30005: the account lacks real-name verification."""
+
+    hint = "Complete real-name verification on the account's page."
+
+
+class NotFoundError(APIStatusError):
+    """404: no such endpoint or thing."""
+
+    hint = "Check base_url: it ends in /v1."
+
+
+class PayloadTooLargeError(APIStatusError):
+    """413: the body is larger than the service or a proxy takes."""
+
+
+class RateLimitError(APIStatusError):
+    """429: more requests or tokens than the account may spend per minute or hour."""
+
+    def __init__(self, message: str, *, kind: str | None = None, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.kind = kind
+        """Which limit: ``rpm``, ``tpm``, ``rph``, ``rpd``, ``tpd``, ``ipm``, ``ipd``, or None if not said."""
+
+
+class QuotaExhaustedError(RateLimitError):
+    """429 for a daily limit: no wait of use ends it, so it is never retried."""
+
+    hint = "A daily quota is used up: try again tomorrow, or have it raised."
+
+
+class ServerError(APIStatusError):
+    """5xx: the service failed."""
+
+
+class OverloadedError(ServerError):
+    """503 (code 50505 and its like): the service is overloaded."""
+
+
+class GatewayTimeoutError(ServerError):
+    """504: something between here and the model gave up waiting."""
+
+
+class UnexpectedRedirectError(APIStatusError):
+    """3xx: the API has none, and following one would hand the audio to another address."""
+
+    hint = "Check base_url; redirects are never followed."
+
+
+class InvalidResponseError(SiliconFlowError):
+    """The service answered with success, but not with what the API promises."""
+
+    def __init__(self, message: str, *, status: int, trace_id: str | None = None, body: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.trace_id = trace_id
+        """``x-siliconcloud-trace-id``: quote it to the vendor's support."""
+        self.body = body
+        """The answer's text, at most its first 4,096 characters."""
+
+
+class AmbiguousUploadError(SiliconFlowError):
+    """The audio was sent, its answer was lost, and the voice may or may not exist.
+
+    What lost the answer is its ``__cause__``.
+    """
+
+    hint = "Look at list_voices() before uploading it again."
+
+    def __init__(self, message: str, *, candidates: tuple[Voice, ...] = ()) -> None:
+        super().__init__(message)
+        self.candidates = candidates
+        """Voices of the account, new since, that could be the one."""
+
+
+class JournalError(SiliconFlowError):
+    """The journal of a bulk run can't be read, written or used."""

@@ -1,0 +1,65 @@
+"""The values that the SDK hands out: frozen, picklable, free of I/O."""
+
+from __future__ import annotations
+
+import enum
+
+from attrs import field, frozen
+
+__all__ = ["Attempt", "Failure", "Voice"]
+
+
+class Failure(enum.Enum):
+    """What a failed attempt says about the voice that it was to make."""
+
+    NOT_SENT = "not sent"
+    """The request's body was not handed over whole: nothing was stored, a retry is safe."""
+    REFUSED = "refused"
+    """The service said to slow down (429 per minute or hour, 503): back off, then retry.
+
+    That a refused request stores nothing is taken from the wording of the answers: the vendor does not say.
+    """
+    UNKNOWN = "unknown"
+    """The body was handed over and no valid answer came: the voice may or may not exist."""
+    FINAL = "final"
+    """Another try would fail the same way."""
+
+
+@frozen
+class Attempt:
+    """One try of a call, as it is kept in the history of errors and voices."""
+
+    number: int
+    """Counted from 1."""
+    waited: float
+    """Seconds spent before it: back-off and the wait for the throttle together."""
+    seconds: float
+    """Seconds that it took, from the first byte to the answer or the failure."""
+    status: int | None = None
+    """The HTTP status, or None where no answer came."""
+    code: int | None = None
+    """SiliconFlow's own error code, where the answer had one."""
+    cause: str | None = None
+    """What went wrong, in one line; None if nothing did."""
+    failure: Failure | None = None
+    """The failure's class; None if the attempt succeeded."""
+    trace_id: str | None = None
+    """``x-siliconcloud-trace-id`` of the answer: quote it to the vendor's support."""
+
+
+@frozen
+class Voice:
+    """A voice of the account. Two are equal if uri, model, name and text are."""
+
+    uri: str
+    """What speech synthesis takes as ``voice``: ``speech:<custom_name>:<account>:<random>``."""
+    model: str
+    custom_name: str
+    text: str
+    """The transcript that was uploaded with the recording."""
+    recovered: bool = field(default=False, eq=False)
+    """True if the upload's answer was lost and the voice was found in the account's list."""
+    attempts: tuple[Attempt, ...] = field(default=(), eq=False, repr=False)
+    """The history of the call that made it; empty for a listed voice."""
+    trace_id: str | None = field(default=None, eq=False, repr=False)
+    """Of the answer that named the uri."""

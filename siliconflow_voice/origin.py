@@ -1,0 +1,82 @@
+"""Whom the SDK talks to, and with which key: checked once, before anything is sent."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from typing import NoReturn
+
+from yarl import URL
+
+from siliconflow_voice.errors import ConfigurationError
+
+__all__ = ["Secret", "base_url", "key"]
+
+_DEFAULT = "https://api.siliconflow.cn/v1"
+
+
+class Secret(str):
+    """A string that shows and pickles as nothing, wherever a traceback or a log may put it."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a key is not pickled")
+
+    def redact(self, text: str) -> str:
+        """Blot it out of a text that came from elsewhere: servers do echo keys."""
+        return text.replace(str(self), "***")
+
+
+def key(given: str | None) -> Secret:
+    """Take the key that is given, or ``SILICONFLOW_API_KEY``.
+
+    Raises:
+        ConfigurationError: There is none, or it can't be one.
+    """
+    found = os.environ.get("SILICONFLOW_API_KEY") if given is None else given
+    if not found:
+        raise ConfigurationError("No API key: pass api_key, or set SILICONFLOW_API_KEY")
+    if not re.fullmatch(r"[\x21-\x7e]+", found):
+        raise ConfigurationError("The API key has a space, a line break or a character that is not ASCII")
+    return Secret(found)
+
+
+def base_url(given: str | None, *, allow_http: bool) -> URL:
+    """Take the address that is given, ``SILICONFLOW_BASE_URL``, or the vendor's.
+
+    Raises:
+        ConfigurationError: It is no address, or one that a key must not go to.
+    """
+    text = given or os.environ.get("SILICONFLOW_BASE_URL") or _DEFAULT
+    try:
+        url = URL(text)
+        host = url.host
+    except ValueError:
+        raise ConfigurationError("base_url is no address such as https://api.siliconflow.cn/v1") from None
+    if url.scheme not in {"http", "https"} or not host:
+        raise ConfigurationError(f"base_url {_shown(url)} is no http or https address")
+    if url.user is not None or url.password is not None:
+        raise ConfigurationError("base_url has a user or a password in it; the key goes into api_key")
+    if url.query_string or url.fragment:
+        raise ConfigurationError(f"base_url {_shown(url)} has a query or a fragment")
+    if url.scheme == "http" and not allow_http and not _is_loopback(host):
+        raise ConfigurationError(
+            f"base_url {_shown(url)} would send the key unencrypted: use https, or pass allow_http=True"
+        )
+    return url.with_path(url.path.rstrip("/") or "/")
+
+
+def _shown(url: URL) -> str:
+    return str(url.with_user(None).with_query(None)) if url.absolute and url.host else f"{url!s:.80}"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

@@ -1,0 +1,1 @@
+"""Trying again: when, how long after, and how many at once."""

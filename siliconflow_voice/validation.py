@@ -1,0 +1,33 @@
+"""Validators that say which figure of a policy is of no use, as errors of the SDK's own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import Attribute
+
+from siliconflow_voice.errors import ConfigurationError
+
+__all__ = ["at_least_one", "positive", "positive_or_none"]
+
+
+def positive(instance: object, attribute: Attribute[Any], value: Any) -> None:
+    """Take numbers above 0."""
+    if not isinstance(value, int | float) or not value > 0:
+        raise ConfigurationError(
+            f"{type(instance).__name__}({attribute.name}=…) takes a number above 0, not {value!r}"
+        )
+
+
+def positive_or_none(instance: object, attribute: Attribute[Any], value: Any) -> None:
+    """Take numbers above 0, and None for no bound."""
+    if value is not None:
+        positive(instance, attribute, value)
+
+
+def at_least_one(instance: object, attribute: Attribute[Any], value: Any) -> None:
+    """Take whole numbers from 1."""
+    if not isinstance(value, int) or value < 1:
+        raise ConfigurationError(
+            f"{type(instance).__name__}({attribute.name}=…) takes a whole number from 1, not {value!r}"
+        )
