@@ -1,0 +1,65 @@
+"""A server that only counts: it reads a request's body and answers with a uri, as fast as Python can."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+
+_LENGTH = re.compile(rb"content-length:\s*(\d+)", re.IGNORECASE)
+_ANSWER = b'{"uri":"speech:bench:account:random"}'
+_LIST = b'{"result":[]}'
+
+
+def _response(body: bytes) -> bytes:
+    return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (
+        len(body),
+        body,
+    )
+
+
+class Sink(asyncio.BufferedProtocol):
+    """One connection, kept alive."""
+
+    def __init__(self) -> None:
+        self._buffer = memoryview(bytearray(1 << 20))
+        self._head = b""
+        self._remaining: int | None = None
+        self._answer = _response(_ANSWER)
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def get_buffer(self, _: int) -> memoryview:
+        return self._buffer
+
+    def buffer_updated(self, count: int) -> None:
+        if self._remaining is None:
+            self._head += bytes(self._buffer[:count])
+            end = self._head.find(b"\r\n\r\n")
+            if end < 0:
+                return
+            length = _LENGTH.search(self._head, 0, end)
+            self._answer = _response(_LIST if self._head.startswith(b"GET") else _ANSWER)
+            self._remaining = int(length.group(1)) if length else 0
+            count = len(self._head) - end - 4
+            self._head = b""
+        self._remaining -= count
+        if self._remaining <= 0:
+            self._remaining = None
+            assert self._transport is not None
+            self._transport.write(self._answer)
+
+
+async def main() -> None:
+    """Serve on a free port, and say which."""
+    server = await asyncio.get_running_loop().create_server(Sink, "127.0.0.1", 0)
+    sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
+    sys.stdout.flush()
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

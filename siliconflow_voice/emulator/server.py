@@ -1,0 +1,249 @@
+"""The HTTP server that the emulated account answers through, and that goes wrong as ordered."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import random
+import string
+from typing import TYPE_CHECKING, cast
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+from yarl import URL
+
+from siliconflow_voice.emulator import wire
+from siliconflow_voice.emulator.account import Account
+from siliconflow_voice.emulator.faults import (
+    Delay,
+    DropAnswer,
+    FaultPlan,
+    ResetAfter,
+    ReturnStatus,
+    StallAfter,
+    TrickleAnswer,
+    TruncateAnswer,
+)
+from siliconflow_voice.emulator.records import RequestRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from ssl import SSLContext
+    from typing import Self
+
+    from siliconflow_voice.emulator.faults import Fault
+    from siliconflow_voice.emulator.quotas import Quota
+    from siliconflow_voice.emulator.records import Endpoint, StoredVoice
+
+__all__ = ["Emulator"]
+
+_MODELS = ("FunAudioLLM/CosyVoice2-0.5B", "fnlp/MOSS-TTSD-v0.5", "IndexTeam/IndexTTS-2")
+_ENDPOINTS: dict[tuple[str, str], Endpoint] = {
+    ("POST", "/v1/uploads/audio/voice"): "upload",
+    ("GET", "/v1/audio/voice/list"): "list",
+    ("POST", "/v1/audio/voice/deletions"): "delete",
+}
+# aiohttp takes 0 for "for ever". All handlers have ended before it begins to count.
+_SHUTDOWN_SECONDS = 0.1
+
+_log = logging.getLogger(__name__)
+# A client that does not speak HTTP is no error of ours; whatever else aiohttp logs would be one.
+_CLIENT_ERRORS = (HttpProcessingError, web.RequestPayloadError)
+_log.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_info[1], _CLIENT_ERRORS)))
+
+
+class Emulator:
+    """SiliconFlow's voice API on loopback: upload, list and delete, as far as their behaviour is known.
+
+    Voices are kept in memory. The clock is the running loop's, and all chance comes from ``seed``. A quota is
+    asked once an upload's body was read, for its model; listing and deleting are free.
+
+    Args:
+        api_key: The one key that is let in.
+        quota: What each model takes per window; None for any amount.
+        faults: What is to go wrong, in order of precedence.
+        host: The address to listen on.
+        port: The port to listen on; 0 for any free one.
+        account: The second part of a voice's uri, after its name.
+        latency: Seconds that each answer takes, or a range to draw them from. A voice is stored before.
+        models: The models that take a voice.
+        max_audio_bytes: The largest audio that is taken.
+        list_key: Where the list stands in its answer: ``"result"`` as really seen, ``"results"`` as
+            documented, ``""`` for a bare list.
+        seed: Of everything random.
+        ssl: Serve https with it.
+
+    Raises:
+        ValueError: If ``latency`` is negative or no range.
+    """
+
+    def __init__(
+        self,
+        *,
+        api_key: str = "sk-test",
+        quota: Quota | None = None,
+        faults: Iterable[Fault] = (),
+        host: str = "127.0.0.1",
+        port: int = 0,
+        account: str = "emulated",
+        latency: float | tuple[float, float] = 0.0,
+        models: Iterable[str] = _MODELS,
+        max_audio_bytes: int = 5_000_000,
+        list_key: str = "result",
+        seed: int = 0,
+        ssl: SSLContext | None = None,
+    ) -> None:
+        self.requests: list[RequestRecord] = []
+        """Every request, in the order of arrival."""
+        self.in_flight = 0
+        """Requests that are being handled."""
+        self.peak_in_flight = 0
+        """The most of them that there ever were at once."""
+        low, high = latency if isinstance(latency, tuple) else (latency, latency)
+        if not 0 <= low <= high < math.inf:
+            raise ValueError(f"latency must be seconds or a range of seconds, got {latency!r}")
+        self._latency = low, high
+        self._host, self._port, self._ssl = host, port, ssl
+        self._random = random.Random(seed)  # noqa: S311 - is to be repeatable, not secret
+        self._account = Account(
+            name=account,
+            api_key=api_key,
+            quota=quota,
+            models=models,
+            max_audio_bytes=max_audio_bytes,
+            list_key=list_key,
+            chance=self._random,
+        )
+        self._plan = FaultPlan(self._random)
+        self._plan.extend(faults)
+        self._runner: web.AppRunner | None = None
+        self._handlers: set[asyncio.Task[object]] = set()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    @property
+    def base_url(self) -> str:
+        """The address for a client, such as ``http://127.0.0.1:40123/v1``.
+
+        Raises:
+            RuntimeError: If the emulator does not run.
+        """
+        if self._runner is None:
+            raise RuntimeError(
+                "the emulator has an address only while it runs: use `async with`, or start() it"
+            )
+        host, port = self._runner.addresses[0][:2]
+        return str(URL.build(scheme="https" if self._ssl else "http", host=host, port=port, path="/v1"))
+
+    @property
+    def voices(self) -> list[StoredVoice]:
+        """What is stored, in the order of arrival."""
+        return self._account.voices
+
+    @property
+    def quota(self) -> Quota | None:
+        """What each model takes per window. It may be exchanged at any time; what was counted, stays."""
+        return self._account.quota
+
+    @quota.setter
+    def quota(self, quota: Quota | None) -> None:
+        self._account.quota = quota
+
+    @property
+    def unmet_faults(self) -> tuple[Fault, ...]:
+        """The faults not met as often as ordered.
+
+        Of those that are left to chance or without end, the ones that were never met.
+        """
+        return self._plan.unmet
+
+    def add_fault(self, fault: Fault) -> None:
+        """Let this go wrong too, after what was ordered before."""
+        self._plan.extend([fault])
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            RuntimeError: If it does already.
+            OSError: If the port is taken.
+        """
+        if self._runner is not None:
+            raise RuntimeError("the emulator already runs")
+        application = web.Application(client_max_size=0)  # that is: no limit
+        application.router.add_route("*", "/{path:.*}", self._handle)
+        runner = web.AppRunner(
+            application,
+            access_log=None,
+            logger=_log,
+            handler_cancellation=True,
+            shutdown_timeout=_SHUTDOWN_SECONDS,
+        )
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, self._host, self._port, ssl_context=self._ssl).start()
+        except BaseException:
+            await runner.cleanup()
+            raise
+        self._runner = runner
+
+    async def close(self) -> None:
+        """Stop at once, cutting off what is under way. What was stored and noted stays to be looked at."""
+        runner, self._runner = self._runner, None
+        if runner is None:
+            return
+        for site in runner.sites:
+            await site.stop()
+        for handler in self._handlers:
+            handler.cancel()
+        await asyncio.gather(*self._handlers, return_exceptions=True)
+        await runner.cleanup()
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        endpoint = _ENDPOINTS.get((request.method, request.path), "unknown")
+        record = RequestRecord(asyncio.get_running_loop().time(), endpoint)
+        self.requests.append(record)
+        self.in_flight += 1
+        self.peak_in_flight = max(self.peak_in_flight, self.in_flight)
+        handler = cast("asyncio.Task[object]", asyncio.current_task())
+        self._handlers.add(handler)
+        try:
+            return await self._meet(self._plan.pick(endpoint), request, record)
+        finally:
+            self._handlers.discard(handler)
+            self.in_flight -= 1
+
+    async def _meet(
+        self, fault: Fault | None, request: web.Request, record: RequestRecord
+    ) -> web.StreamResponse:
+        action = fault and fault.action
+        match action:
+            case StallAfter(bytes_):
+                await wire.read_body(request, bytes_)
+                return await wire.hold(wire.transport_of(request))
+            case ResetAfter(bytes_):
+                await wire.read_body(request, bytes_)
+                return wire.reset(wire.transport_of(request))
+            case ReturnStatus(answer):
+                await wire.read_body(request, math.inf)
+            case _:
+                answer = await self._account.answer(request, record.endpoint)
+        late = action.seconds if isinstance(action, Delay) else 0.0
+        await asyncio.sleep(self._random.uniform(*self._latency) + late)
+        if isinstance(action, DropAnswer):
+            return wire.drop(wire.transport_of(request))
+        record.status, record.code = answer.status, answer.code
+        trace_id = "ti_" + "".join(self._random.choices(string.ascii_lowercase + string.digits, k=20))
+        match action:
+            case TruncateAnswer(keep_bytes):
+                return await wire.truncate(request, answer, trace_id, keep_bytes)
+            case TrickleAnswer(seconds_per_byte):
+                return await wire.trickle(request, answer, trace_id, seconds_per_byte)
+            case _:
+                return answer.response(trace_id)

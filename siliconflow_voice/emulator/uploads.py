@@ -1,0 +1,199 @@
+"""The body of an upload: read in any of its three forms, then checked as the service checks it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from typing import TYPE_CHECKING, cast
+
+import pybase64
+from aiohttp import BodyPartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
+from attrs import frozen
+
+from siliconflow_voice.emulator.answers import Answer, error_answer
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+__all__ = [
+    "CHUNK_BYTES",
+    "MALFORMED",
+    "Recording",
+    "Submission",
+    "Upload",
+    "check_submission",
+    "read_submission",
+]
+
+CHUNK_BYTES = 65_536
+_TEXT_FIELD_BYTES = 1_048_576
+_DATA_URI_HEADER_BYTES = 256
+_CUSTOM_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_DATA_URI_HEADER = re.compile(r"data:[^,]*;base64")
+
+# All that aiohttp raises at a body that is not what its headers say.
+MALFORMED = (
+    web.RequestPayloadError,
+    HttpProcessingError,
+    AssertionError,
+    LookupError,  # a charset that does not exist
+    RuntimeError,
+    ValueError,
+    Warning,  # where warnings are errors, as in many test suites
+)
+
+_TOO_LARGE = error_answer(413, 20045, "The audio is too large.")
+_NOT_BASE64 = error_answer(400, 20049, "The audio must be a data URI with base64.")
+_BOTH_GIVEN = error_answer(400, 20053, "Give either file or audio, not both.")
+
+
+@frozen
+class Recording:
+    """What is kept of the audio."""
+
+    size: int
+    """Bytes."""
+    sha256: str
+
+
+@frozen
+class Submission:
+    """The fields of an upload as they came, not yet checked."""
+
+    fields: Mapping[str, object]
+    recording: Recording | Answer | None = None
+    """The audio, or what the service will say about it; None if there was none."""
+
+    @property
+    def model(self) -> str:
+        """Which model's quota it counts against; empty if it names none."""
+        return _text(self.fields.get("model"))
+
+    @property
+    def tokens(self) -> int:
+        """What it costs: a token for each character of ``text``, by the emulator's own assumption."""
+        return len(_text(self.fields.get("text")))
+
+
+@frozen
+class Upload:
+    """An upload with nothing wrong in it."""
+
+    model: str
+    custom_name: str
+    text: str
+    recording: Recording
+
+
+async def read_submission(request: web.Request, *, max_audio_bytes: int) -> Submission | Answer:
+    """Read the body to its end.
+
+    A ``file`` part is hashed as it comes, in constant memory; the two forms with a data URI are read whole.
+
+    Returns:
+        The answer 400 with code 20015 if the body can't be understood.
+    """
+    match request.content_type:
+        case "multipart/form-data":
+            reading = _read_multipart
+        case "application/json":
+            reading = _read_json
+        case other:
+            return error_answer(400, 20015, f"Content-Type {other} is not supported.")
+    try:
+        return await reading(request, max_audio_bytes)
+    except MALFORMED as error:
+        return error_answer(400, 20015, f"The body is malformed: {type(error).__name__}.")
+
+
+def check_submission(submission: Submission, models: Collection[str]) -> Upload | Answer:
+    """Check model, customName, text and audio, in this order, and refuse the first that is wrong."""
+    fields = submission.fields
+    custom_name, text = _text(fields.get("customName")), _text(fields.get("text"))
+    if not submission.model:
+        return error_answer(400, 20012, "The model is required.")
+    if submission.model not in models:
+        return error_answer(400, 20012, "Model does not exist. Please check it carefully.")
+    if not _CUSTOM_NAME.fullmatch(custom_name):
+        return error_answer(400, 20048, "customName takes 1 to 64 letters, digits, _ and -.")
+    if not text:
+        return error_answer(400, 20015, "The text is required.")
+    match submission.recording:
+        case None:
+            return error_answer(400, 20046, "The reference audio is required.")
+        case Answer() as refusal:
+            return refusal
+        case Recording(size=0):
+            return error_answer(400, 20044, "The audio is invalid.")
+        case recording:
+            return Upload(submission.model, custom_name, text, recording)
+
+
+async def _read_json(request: web.Request, max_audio_bytes: int) -> Submission:
+    document: object = json.loads(await request.read())
+    if not isinstance(document, dict):
+        raise ValueError("not an object")  # noqa: TRY004 - malformed, like what json itself raises
+    fields = cast("dict[str, object]", document)
+    audio = fields.get("audio")
+    recording = None if audio is None else _decode(_text(audio), max_audio_bytes)
+    return Submission(fields, recording)
+
+
+async def _read_multipart(request: web.Request, max_audio_bytes: int) -> Submission:
+    fields: dict[str, object] = {}
+    file: Recording | Answer | None = None
+    audio: Recording | Answer | None = None
+    reader = await request.multipart()
+    while (part := await reader.next()) is not None:
+        if not isinstance(part, BodyPartReader):
+            raise ValueError("multipart within multipart")  # noqa: TRY004 - likewise
+        match part.name:
+            case "file":
+                file = await _hash(part, max_audio_bytes)
+            case "audio":
+                limit = max_audio_bytes * 4 // 3 + _DATA_URI_HEADER_BYTES
+                data = await _read(part, limit)
+                audio = _TOO_LARGE if len(data) > limit else _decode(data.decode(), max_audio_bytes)
+            case "model" | "customName" | "text":
+                data = await _read(part, _TEXT_FIELD_BYTES)
+                if len(data) > _TEXT_FIELD_BYTES:
+                    raise ValueError("a text of such a length")
+                fields[part.name] = data.decode(part.get_charset("utf-8"))
+            case _:
+                pass  # what it does not know, the service ignores
+    return Submission(fields, _BOTH_GIVEN if file and audio else file or audio)
+
+
+async def _hash(part: BodyPartReader, max_audio_bytes: int) -> Recording | Answer:
+    digest, size = hashlib.sha256(), 0
+    while chunk := await part.read_chunk(CHUNK_BYTES):
+        size += len(chunk)
+        digest.update(chunk)
+    return _TOO_LARGE if size > max_audio_bytes else Recording(size, digest.hexdigest())
+
+
+async def _read(part: BodyPartReader, limit: int) -> bytes:
+    """Read the part to its end, but keep no more than is needed to see that it is over ``limit`` bytes."""
+    data = bytearray()
+    while chunk := await part.read_chunk(CHUNK_BYTES):
+        data += chunk[: limit + 1 - len(data)]
+    return bytes(data)
+
+
+def _decode(audio: str, max_audio_bytes: int) -> Recording | Answer:
+    header, _, encoded = audio.partition(",")
+    if not _DATA_URI_HEADER.fullmatch(header):
+        return _NOT_BASE64
+    try:
+        data = pybase64.b64decode(encoded, validate=True)
+    except ValueError:
+        return _NOT_BASE64
+    return (
+        _TOO_LARGE if len(data) > max_audio_bytes else Recording(len(data), hashlib.sha256(data).hexdigest())
+    )
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
