@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
-from typing import Any, TypeAlias
+from typing import Any
 
 import pybase64
 from aiohttp import Payload
@@ -12,11 +12,13 @@ from aiohttp.abc import AbstractStreamWriter
 from attrs import define
 
 from siliconflow_voice.api.requests import Envelope
+from siliconflow_voice.audio.blocks import Block
 from siliconflow_voice.errors import SiliconFlowError
 
-__all__ = ["Block", "RequestPayload", "Transfer"]
+# Encoded to less than 128 KiB, for which malloc would fetch fresh memory, which is slow to touch.
+_PIECE = 3 << 14
 
-Block: TypeAlias = "bytes | memoryview"
+__all__ = ["RequestPayload", "Transfer"]
 
 
 @define
@@ -51,7 +53,9 @@ class Transfer:
         self._writer = writer
         transport = writer.transport
         if transport is not None:
-            transport.set_write_buffer_limits(high=0)
+            # asyncio's TLS transports pause when they have *as much as* the limit, and would for ever at 0.
+            encrypted = transport.get_extra_info("ssl_object") is not None
+            transport.set_write_buffer_limits(high=1 if encrypted else 0, low=0)
         try:
             yield
             await writer.drain()
@@ -109,8 +113,10 @@ class RequestPayload(Payload):
 
 
 async def _write(writer: AbstractStreamWriter, block: Block, transfer: Transfer) -> None:
+    """Write a block, and wait until nothing of it is in a buffer: its memory is to be used again."""
     transfer.sent += len(block)
     await writer.write(block)
+    await writer.drain()
 
 
 async def _plain(blocks: AsyncIterator[Block]) -> AsyncGenerator[tuple[Block, int], None]:
@@ -119,15 +125,20 @@ async def _plain(blocks: AsyncIterator[Block]) -> AsyncGenerator[tuple[Block, in
 
 
 async def _encoded(blocks: AsyncIterator[Block]) -> AsyncGenerator[tuple[Block, int], None]:
-    """Encode to base64, holding back what doesn't fill a group of three bytes until the next block."""
+    """Encode to base64, holding back what doesn't fill a group of three bytes until there is more."""
     rest = b""
     async for block in blocks:
-        whole: Any = block
+        view = memoryview(block)
         if rest:
-            whole = rest + bytes(block)
-        size = len(whole) - len(whole) % 3
-        rest = bytes(whole[size:])
-        if size:
-            yield pybase64.b64encode(whole if not rest else memoryview(whole)[:size]), len(block)
+            filling = 3 - len(rest)
+            rest, view = rest + bytes(view[:filling]), view[filling:]
+            if len(rest) < 3:
+                continue
+            yield pybase64.b64encode(rest), 3
+        size = len(view) - len(view) % 3
+        for start in range(0, size, _PIECE):
+            piece = view[start : min(start + _PIECE, size)]
+            yield pybase64.b64encode(piece), len(piece)
+        rest = bytes(view[size:])
     if rest:
-        yield pybase64.b64encode(rest), 0
+        yield pybase64.b64encode(rest), len(rest)

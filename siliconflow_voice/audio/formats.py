@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import re
-from typing import BinaryIO
+from collections.abc import Callable
+from typing import BinaryIO, TypeAlias, cast
 
 from attrs import frozen
 from tinytag import TinyTag, TinyTagException
 
-__all__ = ["AudioFacts", "declared_pcm", "detect", "duration", "media_type", "pcm_duration"]
+__all__ = ["AudioFacts", "Opener", "detect", "facts_of", "in_memory"]
+
+Opener: TypeAlias = Callable[[], BinaryIO]
 
 # RFC 7845 names audio/ogg for Opus in Ogg; `audio/opus` is for RTP.
 _MEDIA_TYPES = {"mp3": "audio/mpeg", "wav": "audio/wav", "opus": "audio/ogg", "pcm": "audio/pcm"}
@@ -75,24 +79,63 @@ def _mpeg(head: bytes) -> str | None:
     return None if layer != 1 or version == 1 or bitrate in {0, 15} or rate == 3 else "mp3"
 
 
-def declared_pcm(content_type: str | None) -> bool:
-    """Whether *content_type* declares raw samples, which nothing in the content could tell."""
-    return content_type is not None and _PCM.match(content_type) is not None
+def facts_of(
+    head: bytes | memoryview, size: int | None, content_type: str | None, whole: Opener | None
+) -> AudioFacts:
+    """Put together what is known of audio.
+
+    Args:
+        head: Its first bytes.
+        size: All of its bytes, or None if that is not known.
+        content_type: The declared media type, which decides for raw samples: no content could tell those.
+        whole: Opens all of it for its headers to be read, if its duration is to be measured.
+    """
+    seconds = None
+    if content_type is not None and _PCM.match(content_type):
+        audio_format: str | None = "pcm"
+        if size is not None:
+            seconds = _pcm_duration(content_type, size)
+    else:
+        audio_format = detect(head)
+        if whole is not None and audio_format is not None:
+            seconds = _duration(whole())
+    media_type = content_type or _MEDIA_TYPES.get(audio_format or "", "application/octet-stream")
+    return AudioFacts(size, audio_format, media_type, seconds)
 
 
-def media_type(audio_format: str | None) -> str:
-    """Give the media type that the API is told for a detected format."""
-    return _MEDIA_TYPES.get(audio_format or "", "application/octet-stream")
+def in_memory(data: memoryview) -> BinaryIO:
+    """Open bytes in memory for a parser: unlike BytesIO, without a copy of all of them."""
+    return cast("BinaryIO", _MemoryFile(data))
 
 
-def pcm_duration(content_type: str, size: int) -> float | None:
+class _MemoryFile(io.RawIOBase):
+    def __init__(self, data: memoryview) -> None:
+        self._data = data
+        self._position = 0
+
+    def read(self, count: int = -1) -> bytes:
+        end = len(self._data) if count < 0 else self._position + count
+        piece = bytes(self._data[self._position : end])
+        self._position += len(piece)
+        return piece
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: len(self._data)}[whence]
+        self._position = max(start + offset, 0)
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+
+def _pcm_duration(content_type: str, size: int) -> float | None:
     """Compute the seconds of 16-bit samples, if the type tells their rate: ``audio/L16; rate=16000``."""
     parameters = {name.lower(): int(number) for name, number in _PCM_PARAMETER.findall(content_type)}
     rate = parameters.get("rate", 0) * parameters.get("channels", 1)
     return size / (rate * _PCM_BYTES_A_SAMPLE) if rate else None
 
 
-def duration(file: BinaryIO) -> float | None:
+def _duration(file: BinaryIO) -> float | None:
     """Read the seconds of a recording from its headers; None where they don't tell."""
     try:
         return TinyTag.get(file_obj=file, tags=False).duration

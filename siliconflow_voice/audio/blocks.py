@@ -1,0 +1,132 @@
+"""Reads files in blocks, in threads, the next being read while the last is sent."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, BinaryIO, Protocol, TypeAlias
+
+from siliconflow_voice.audio.pool import BLOCK, ReadPool
+from siliconflow_voice.errors import (
+    AudioSourceError,
+    InvalidUploadError,
+    SiliconFlowError,
+    SourceChangedError,
+)
+
+__all__ = ["Block", "BlockReader", "checked", "fill", "read_ahead", "reading_errors"]
+
+Block: TypeAlias = "bytes | memoryview"
+
+
+class BlockReader:
+    """Reads blocks, one at a time; closes after the last read, an abandoned one included."""
+
+    def __init__(
+        self,
+        pool: ReadPool,
+        name: str,
+        *,
+        begin: Callable[[], BinaryIO],
+        check: Callable[[BinaryIO], None],
+        owned: bool,
+    ) -> None:
+        self._pool = pool
+        self._name = name
+        self._begin = begin
+        self._check = check
+        self._owned = owned
+        self._lock = threading.Lock()
+        self._file: BinaryIO | None = None
+        self._closed = False
+
+    def read(self, remaining: int | None) -> memoryview:
+        """Read the next block of what remains into a borrowed buffer; check the file along with its last."""
+        with self._lock, reading_errors(self._name):
+            if self._closed:
+                return memoryview(b"")
+            if self._file is None:
+                self._file = self._begin()
+            wanted = BLOCK if remaining is None else min(remaining, BLOCK)
+            view = memoryview(self._pool.borrow())
+            block = view[: fill(self._file, view[:wanted])]
+            if remaining is not None:
+                if len(block) < wanted:
+                    raise SourceChangedError(f"{self._name} shrank while it was being uploaded")
+                if len(block) == remaining:
+                    self._check(self._file)
+            return block
+
+    def close(self) -> None:
+        """Close the file, if it is ours, after the read under way."""
+        with self._lock:
+            self._closed = True
+            if self._owned and self._file is not None:
+                self._file.close()
+
+
+async def read_ahead(reader: BlockReader, size: int | None, pool: ReadPool) -> AsyncGenerator[Block, None]:
+    """Yield blocks, each of which is valid until the next one is asked for."""
+    remaining = size
+    pending = pool.begin(partial(reader.read, remaining))
+    try:
+        while block := await pending:
+            if remaining is not None:
+                remaining -= len(block)
+            if remaining != 0:
+                pending = pool.begin(partial(reader.read, remaining))
+            yield block
+            # Not in a `finally`: where it ends before, the connection may still look at the buffer.
+            pool.give_back(block.obj)  # type: ignore[arg-type]
+            if remaining == 0:
+                return
+    finally:
+        pending.cancel()
+        pool.later(reader.close)
+
+
+class _Readable(Protocol):
+    def read(self, count: int, /) -> Any: ...
+
+
+def fill(file: _Readable, view: memoryview) -> int:
+    """Read until *view* is full or the file ends; give the number of bytes."""
+    readinto = getattr(file, "readinto", None)
+    filled = 0
+    while filled < len(view):
+        if readinto is not None:
+            count = readinto(view[filled:])
+        else:
+            data = file.read(len(view) - filled)
+            count = None if data is None else len(checked(data, "its read()"))
+            if count:
+                view[filled : filled + count] = data
+        if count is None:
+            raise AudioSourceError("it is a non-blocking file, with nothing to read at the moment")
+        if not count:
+            break
+        filled += count
+    return filled
+
+
+def checked(data: Any, name: str) -> Block:
+    """Take what a caller's object gave for bytes, if it is."""
+    if isinstance(data, bytes | memoryview):
+        return data
+    if isinstance(data, bytearray):
+        return bytes(data)
+    raise InvalidUploadError("audio", f"{name} gave {type(data).__name__}, not bytes")
+
+
+@contextmanager
+def reading_errors(name: str) -> Iterator[None]:
+    """Turn what a file raises into the SDK's own error. ValueError is what a closed file object raises."""
+    try:
+        yield
+    except SiliconFlowError:
+        raise
+    except (OSError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise AudioSourceError(f"{name} can't be read: {reason[:1].lower()}{reason[1:]}") from error
