@@ -71,7 +71,7 @@ async def aiohttp_form(base: str) -> AsyncIterator[Upload]:
 
         async def upload(path: Path) -> None:
             form = aiohttp.FormData(FIELDS)
-            with path.open("rb") as file:  # noqa: ASYNC230 - as it is commonly written
+            with path.open("rb") as file:
                 form.add_field("file", file, filename="a.wav", content_type="audio/wav")
                 async with session.post(f"{base}/uploads/audio/voice", data=form) as response:
                     assert response.status == 200
@@ -97,12 +97,12 @@ async def aiohttp_json(base: str) -> AsyncIterator[Upload]:
 
 @asynccontextmanager
 async def httpx_files(base: str) -> AsyncIterator[Upload]:
-    """httpx with an open file."""
+    """Httpx with an open file."""
     limits = httpx.Limits(max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE)
     async with httpx.AsyncClient(limits=limits, trust_env=False) as client:
 
         async def upload(path: Path) -> None:
-            with path.open("rb") as file:  # noqa: ASYNC230 - as it is commonly written
+            with path.open("rb") as file:
                 response = await client.post(
                     f"{base}/uploads/audio/voice", data=FIELDS, files={"file": ("a.wav", file, "audio/wav")}
                 )
@@ -114,7 +114,7 @@ async def httpx_files(base: str) -> AsyncIterator[Upload]:
 
 @asynccontextmanager
 async def openai_files(base: str) -> AsyncIterator[Upload]:
-    """openai's client, as SiliconFlow's own guide uses it."""
+    """Openai's client, as SiliconFlow's own guide uses it."""
     async with openai.AsyncOpenAI(api_key="sk-test", base_url=base) as client:
 
         async def upload(path: Path) -> None:

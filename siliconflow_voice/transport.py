@@ -53,22 +53,31 @@ class Connection:
     _loop: asyncio.AbstractEventLoop | None = field(default=None, init=False, repr=False)
     closed: bool = field(default=False, init=False)
 
-    def session(self) -> aiohttp.ClientSession:
-        """Give the session; make it at its first use, in the loop that it then belongs to.
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """Give the loop that this belongs to: the one that uses it first.
 
         Raises:
             ConfigurationError: It is closed, there is no running loop, or it is another one.
         """
         if self.closed:
-            raise ConfigurationError("the client is closed")
+            raise ConfigurationError("The client is closed")
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
-            raise ConfigurationError("the client needs a running asyncio event loop") from None
+            raise ConfigurationError("The client needs a running asyncio event loop") from None
         if self._loop is None:
             self._loop = loop
         elif loop is not self._loop:
-            raise ConfigurationError("the client belongs to another event loop: make one client for each")
+            raise ConfigurationError("The client belongs to another event loop: make one for each")
+        return loop
+
+    def session(self) -> aiohttp.ClientSession:
+        """Give the session; make our own at its first use.
+
+        Raises:
+            ConfigurationError: It is closed, or this is no place to use it.
+        """
+        self.loop()
         session = self._borrowed or self._own
         if session is None:
             session = self._own = aiohttp.ClientSession(
@@ -78,7 +87,7 @@ class Connection:
                 trust_env=False,
             )
         if session.closed:
-            raise ConfigurationError("the session is closed")
+            raise ConfigurationError("The session is closed")
         return session
 
     async def close(self) -> None:

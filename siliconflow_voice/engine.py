@@ -1,0 +1,181 @@
+"""The one way that every request goes: throttle, payload, connection, answer, and again if need be."""
+
+from __future__ import annotations
+
+import itertools
+import platform
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+import aiohttp
+from attrs import define, evolve, field, frozen
+from yarl import URL
+
+import siliconflow_voice
+from siliconflow_voice.api.payloads import RequestPayload, Transfer
+from siliconflow_voice.api.requests import Request
+from siliconflow_voice.api.responses import Answer
+from siliconflow_voice.audio.readings import Reading
+from siliconflow_voice.call import Call, guarded
+from siliconflow_voice.errors import AmbiguousUploadError, SiliconFlowError
+from siliconflow_voice.events import Event
+from siliconflow_voice.models import Attempt, Failure
+from siliconflow_voice.origin import Secret
+from siliconflow_voice.resilience.failures import classify
+from siliconflow_voice.resilience.retry import RetryPolicy
+from siliconflow_voice.resilience.throttle import Throttle
+from siliconflow_voice.transport import Connection, Timeouts
+
+__all__ = ["Done", "Engine", "Progress"]
+
+T = TypeVar("T")
+Progress = Callable[[int, "int | None"], object]
+
+
+@frozen
+class Done(Generic[T]):
+    """What a call came to."""
+
+    value: T
+    trace_id: str | None
+    """Of the answer that it was read from."""
+    attempts: tuple[Attempt, ...]
+
+
+@define(eq=False)
+class Engine:
+    """Makes calls, with all that a client was configured with. Siblings share the connection."""
+
+    key: Secret
+    base_url: URL
+    connection: Connection
+    retry: RetryPolicy
+    throttle: Throttle
+    timeouts: Timeouts
+    on_event: Callable[[Event], object] | None
+    numbers: itertools.count[int] = field(factory=lambda: itertools.count(1), repr=False)
+    _headers: dict[str, str] = field(init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._headers = {
+            "Authorization": Secret(f"Bearer {self.key}"),
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+            "User-Agent": (
+                f"siliconflow-voice/{siliconflow_voice.__version__} aiohttp/{aiohttp.__version__}"
+                f" Python/{platform.python_version()}"
+            ),
+        }
+
+    async def call(
+        self,
+        request: Request,
+        parse: Callable[[Answer], T],
+        *,
+        subject: str,
+        reading: Reading | None = None,
+        size: int | None = None,
+        progress: Progress | None = None,
+        resend_unknown: bool = False,
+        recover: Callable[[], Awaitable[T | None]] | None = None,
+    ) -> Done[T]:
+        """Send a request until it succeeds, fails for good, or the policy has had enough.
+
+        Args:
+            request: What to send.
+            parse: Reads an answer, or raises what it says.
+            subject: What it is about, for events and logs.
+            reading: The audio between the envelope's halves.
+            size: Its bytes, or None for a stream.
+            progress: Told the bytes of audio sent, and *size*.
+            resend_unknown: Whether to send again what may have been stored.
+            recover: Looks for what an unknown outcome may have stored; gives None if it is not there.
+        """
+        loop_time = self.connection.loop().time()
+        call = Call(
+            number=next(self.numbers),
+            request=request,
+            subject=subject,
+            gate=self.throttle.gate(str(self.base_url), request.model),
+            on_event=self.on_event,
+            reading=reading,
+            until=None if self.retry.deadline is None else loop_time + self.retry.deadline,
+            resend_unknown=resend_unknown,
+        )
+        on_sent = None if progress is None else lambda sent: guarded(progress, sent, size)
+
+        async def attempt() -> Done[T]:
+            try:
+                return await self._attempt(call, parse, size, on_sent)
+            except SiliconFlowError as error:
+                if recover is None or error.failure is not Failure.UNKNOWN:
+                    raise
+                unknown = error
+            return await _recovered(call, recover, unknown)
+
+        try:
+            done = await self.retry.call(
+                attempt, retryable=call.retryable, before_wait=call.waiting, until=call.until
+            )
+        except SiliconFlowError as error:
+            final = call.gave_up(error)
+        else:
+            call.ended()
+            return evolve(done, attempts=call.history)
+        raise final
+
+    async def _attempt(
+        self,
+        call: Call,
+        parse: Callable[[Answer], T],
+        size: int | None,
+        on_sent: Callable[[int], None] | None,
+    ) -> Done[T]:
+        await call.enter()
+        transfer = Transfer(on_sent)
+        request, headers, payload = call.request, self._headers, None
+        if request.envelope is not None:
+            blocks = None if call.reading is None else call.reading.blocks()
+            payload = RequestPayload(request.envelope, blocks, 0 if blocks is None else size, transfer)
+            headers = {**headers, "Content-Type": request.envelope.content_type}
+        try:
+            answer = await self.connection.send(
+                request,
+                self.base_url / request.path,
+                headers=headers,
+                payload=payload,
+                transfer=transfer,
+                timeouts=self.timeouts,
+                until=call.until,
+            )
+            value = parse(answer)
+        except SiliconFlowError as error:
+            self._redact(error)
+            call.failed(error, classify(error, body_sent=transfer.body_sent or payload is None))
+            raise
+        finally:
+            call.gate.leave()
+        call.succeeded(answer.status, answer.trace_id)
+        return Done(value, answer.trace_id, ())
+
+    def _redact(self, error: SiliconFlowError) -> None:
+        """Take the key out of what a server may have echoed."""
+        for name, value in vars(error).items():
+            if isinstance(value, str):
+                setattr(error, name, self.key.redact(value))
+        error.args = (error.message,)
+
+
+async def _recovered(
+    call: Call, recover: Callable[[], Awaitable[T | None]], unknown: SiliconFlowError
+) -> Done[T]:
+    """Find what was stored though its answer was lost; raise *unknown* again, to be retried, if it wasn't."""
+    try:
+        found = await recover()
+    except AmbiguousUploadError as error:
+        error.failure = Failure.UNKNOWN
+        raise error from unknown
+    if found is not None:
+        return Done(found, None, ())
+    call.cleared()
+    raise unknown
