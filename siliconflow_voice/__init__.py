@@ -6,6 +6,7 @@
 
 __version__ = "0.1.0"
 
+from siliconflow_voice.api.requests import Encoding
 from siliconflow_voice.audio.checks import AudioLimits
 from siliconflow_voice.audio.source import Audio, AudioSource
 from siliconflow_voice.client import ClientOptions, VoiceClient
@@ -38,6 +39,7 @@ from siliconflow_voice.errors import (
 )
 from siliconflow_voice.events import AttemptEvent, Event, OutcomeEvent, WaitEvent
 from siliconflow_voice.models import Attempt, Failure, Voice
+from siliconflow_voice.resilience.recovery import OnAmbiguous
 from siliconflow_voice.resilience.retry import RetryPolicy
 from siliconflow_voice.resilience.throttle import Throttle
 from siliconflow_voice.transport import Timeouts
@@ -57,6 +59,7 @@ __all__ = [
     "BadRequestError",
     "ClientOptions",
     "ConfigurationError",
+    "Encoding",
     "Event",
     "Failure",
     "GatewayTimeoutError",
@@ -65,6 +68,7 @@ __all__ = [
     "InvalidUploadError",
     "JournalError",
     "NotFoundError",
+    "OnAmbiguous",
     "OutcomeEvent",
     "OverloadedError",
     "PayloadTooLargeError",

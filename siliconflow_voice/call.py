@@ -48,7 +48,6 @@ class Call:
     _started: float = field(factory=lambda: asyncio.get_running_loop().time(), init=False)
     _ended: float = field(init=False)
     _began: float = field(default=0.0, init=False)
-    _cleared: bool = field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._ended = self._started
@@ -85,6 +84,8 @@ class Call:
         """Take down an attempt that went wrong."""
         self._last_error = error
         error.failure = failure
+        if isinstance(error, RateLimitError) and failure is Failure.REFUSED:
+            self.gate.pause(error.retry_after or 0.0)
         facts: dict[str, Any] = {}
         if isinstance(error, APIStatusError | InvalidResponseError):
             facts = {"status": error.status, "trace_id": error.trace_id}
@@ -95,24 +96,19 @@ class Call:
             **facts,
         )
 
-    def cleared(self) -> None:
-        """Note that the voice which may have been stored was looked for, and isn't there."""
-        self._cleared = True
-
     def retryable(self, error: SiliconFlowError) -> bool:
         """Whether another attempt can be made, and does no harm."""
-        cleared, self._cleared = self._cleared, False
         match error.failure:
             case Failure.NOT_SENT | Failure.REFUSED:
                 harmless = True
             case Failure.UNKNOWN:
-                harmless = self.request.repeatable or self.resend_unknown or cleared
+                harmless = self.request.repeatable or self.resend_unknown
             case _:
                 harmless = False
         return harmless and (self.reading is None or self.reading.can_replay)
 
     def waiting(self, error: SiliconFlowError, seconds: float) -> None:
-        """Announce a wait; after a 429, make all the others wait too."""
+        """Announce a wait; after a 429, make all the others wait as long."""
         if isinstance(error, RateLimitError):
             self.gate.pause(seconds)
         logger.info("%s %s: waits %.2f s after %s", self.request.operation, self.subject, seconds, error)

@@ -111,7 +111,7 @@ class Engine:
                 if recover is None or error.failure is not Failure.UNKNOWN:
                     raise
                 unknown = error
-            return await _recovered(call, recover, unknown)
+            return await _recovered(recover, unknown)
 
         try:
             done = await self.retry.call(
@@ -166,10 +166,8 @@ class Engine:
         error.args = (error.message,)
 
 
-async def _recovered(
-    call: Call, recover: Callable[[], Awaitable[T | None]], unknown: SiliconFlowError
-) -> Done[T]:
-    """Find what was stored though its answer was lost; raise *unknown* again, to be retried, if it wasn't."""
+async def _recovered(recover: Callable[[], Awaitable[T | None]], unknown: SiliconFlowError) -> Done[T]:
+    """Find what was stored though its answer was lost; raise *unknown*, as no longer that, if it wasn't."""
     try:
         found = await recover()
     except AmbiguousUploadError as error:
@@ -177,5 +175,5 @@ async def _recovered(
         raise error from unknown
     if found is not None:
         return Done(found, None, ())
-    call.cleared()
+    unknown.failure = Failure.NOT_SENT
     raise unknown

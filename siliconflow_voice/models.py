@@ -13,7 +13,8 @@ class Failure(enum.Enum):
     """What a failed attempt says about the voice that it was to make."""
 
     NOT_SENT = "not sent"
-    """The request's body was not handed over whole: nothing was stored, a retry is safe."""
+    """Nothing was stored, and a retry is safe: the request's body was not handed over whole, or the voice was
+    looked for afterwards and is not in the account's list."""
     REFUSED = "refused"
     """The service said to slow down (429 per minute or hour, 503): back off, then retry.
 

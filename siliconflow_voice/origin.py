@@ -14,6 +14,8 @@ from siliconflow_voice.errors import ConfigurationError
 __all__ = ["Secret", "base_url", "key"]
 
 _DEFAULT = "https://api.siliconflow.cn/v1"
+# It is not shown: it might be a key, or have one in it.
+_NO_ADDRESS = f"base_url is no http or https address such as {_DEFAULT}"
 
 
 class Secret(str):
@@ -54,25 +56,32 @@ def base_url(given: str | None, *, allow_http: bool) -> URL:
     """
     text = given or os.environ.get("SILICONFLOW_BASE_URL") or _DEFAULT
     try:
-        url = URL(text)
-        host = url.host
-    except ValueError:
-        raise ConfigurationError("base_url is no address such as https://api.siliconflow.cn/v1") from None
-    if url.scheme not in {"http", "https"} or not host:
-        raise ConfigurationError(f"base_url {_shown(url)} is no http or https address")
-    if url.user is not None or url.password is not None:
+        # Twice, since yarl writes some garbage that it doesn't read; and it reads these only when asked for.
+        url = URL(str(URL(text)))
+        host, user, password, _ = url.host, url.user, url.password, url.port
+    except (ValueError, IndexError):
+        raise ConfigurationError(_NO_ADDRESS) from None
+    if url.scheme not in {"http", "https"} or not host or not _is_host(host):
+        raise ConfigurationError(_NO_ADDRESS)
+    if user is not None or password is not None:
         raise ConfigurationError("base_url has a user or a password in it; the key goes into api_key")
     if url.query_string or url.fragment:
-        raise ConfigurationError(f"base_url {_shown(url)} has a query or a fragment")
+        raise ConfigurationError(f"base_url, of {host}, has a query or a fragment")
     if url.scheme == "http" and not allow_http and not _is_loopback(host):
         raise ConfigurationError(
-            f"base_url {_shown(url)} would send the key unencrypted: use https, or pass allow_http=True"
+            f"base_url would send the key to {host} unencrypted: use https, or pass allow_http=True"
         )
-    return url.with_path(url.path.rstrip("/") or "/")
+    return url.with_path(url.raw_path.rstrip("/") or "/", encoded=True)
 
 
-def _shown(url: URL) -> str:
-    return str(url.with_user(None).with_query(None)) if url.absolute and url.host else f"{url!s:.80}"
+def _is_host(host: str) -> bool:
+    if ":" not in host:
+        return re.fullmatch(r"[\w.-]+", host) is not None
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_loopback(host: str) -> bool:

@@ -80,7 +80,7 @@ class Answer:
     @property
     def trace_id(self) -> str | None:
         """What the vendor's support asks for."""
-        return self.headers.get(TRACE_ID)
+        return _shown(self.headers.get(TRACE_ID, "")) or None
 
     def text(self) -> str:
         """Decompress and decode the body; what is neither UTF-8 nor sound is replaced or cut."""
@@ -171,11 +171,12 @@ def _voice(answer: Answer, entry: Any) -> Voice:
 
 
 def _invalid(answer: Answer, reason: str) -> InvalidResponseError:
+    text = answer.text()
     return InvalidResponseError(
-        f"HTTP {answer.status}, but {reason}: {_shown(answer.text())}",
+        f"HTTP {answer.status}, but {reason}: {_shown(text) or 'nothing'}",
         status=answer.status,
         trace_id=answer.trace_id,
-        body=answer.text()[:_BODY_KEPT],
+        body=text[:_BODY_KEPT],
     )
 
 
@@ -215,13 +216,14 @@ def _code_and_message(answer: Answer, text: str) -> tuple[int | None, str]:
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):
-        title = _TITLE.search(text)
+        title = _TITLE.search(text[:_BODY_KEPT])
         document = f"a web page, {title.group(1).strip()!r}" if title else text
     match document:
         case dict():
             fields = cast("dict[str, Any]", document)
-            message = next((fields[key] for key in ("message", "error", "msg") if fields.get(key)), text)
-            return _code(fields), _shown(message if isinstance(message, str) else text)
+            messages = [fields.get(key) for key in ("message", "error", "msg")]
+            said = [message for message in messages if isinstance(message, str) and message.strip()]
+            return _code(fields), _shown(said[0] if said else text)
         case str() if document.strip():
             return None, _shown(document)
         case _ if text.strip():
@@ -236,16 +238,19 @@ def _code_and_message(answer: Answer, text: str) -> tuple[int | None, str]:
 
 def _code(fields: dict[str, Any]) -> int | None:
     code = fields.get("code")
-    if isinstance(code, str) and code.isascii() and code.isdigit():
-        return int(code[:9])
-    return code if isinstance(code, int) and not isinstance(code, bool) else None
+    if isinstance(code, str) and re.fullmatch(r"\d{1,9}", code, re.ASCII):
+        return int(code)
+    # What has more digits is no code, and would only make messages long.
+    return code if isinstance(code, int) and not isinstance(code, bool) and abs(code) < 10**9 else None
 
 
 def _shown(text: str) -> str:
     """Put a text of the server's on one line of bearable length."""
-    line = " ".join(text.split())
-    line = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in line)
-    return line if len(line) <= _MESSAGE_KEPT else f"{line[:_MESSAGE_KEPT]}…"
+    line = " ".join(text[:_BODY_KEPT].split())
+    shown = "".join(
+        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in line[:_MESSAGE_KEPT]
+    )
+    return shown if len(line) <= _MESSAGE_KEPT and len(text) <= _BODY_KEPT else f"{shown}…"
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

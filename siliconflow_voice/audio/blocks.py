@@ -111,22 +111,28 @@ def fill(file: _Readable, view: memoryview) -> int:
     return filled
 
 
-def checked(data: Any, name: str) -> Block:
+def checked(data: Any, name: str) -> bytes:
     """Take what a caller's object gave for bytes, if it is."""
-    if isinstance(data, bytes | memoryview):
-        return data
-    if isinstance(data, bytearray):
-        return bytes(data)
+    match data:
+        case bytes():
+            return data
+        case bytearray() | memoryview():  # either may be written to, and a view may count items of many bytes
+            return bytes(data)
     raise InvalidUploadError("audio", f"{name} gave {type(data).__name__}, not bytes")
 
 
 @contextmanager
 def reading_errors(name: str) -> Iterator[None]:
-    """Turn what a file raises into the SDK's own error. ValueError is what a closed file object raises."""
+    """Turn what a file raises into the SDK's own error: a caller's object may raise anything.
+
+    A closed one raises ValueError, damaged archives EOFError, zlib.error or BadZipFile.
+    """
     try:
         yield
     except SiliconFlowError:
         raise
-    except (OSError, ValueError) as error:
-        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        raise AudioSourceError(f"{name} can't be read: {reason[:1].lower()}{reason[1:]}") from error
+    except Exception as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error) or repr(error)
+        if reason[1:2].islower():  # not that of "I/O error"
+            reason = reason[:1].lower() + reason[1:]
+        raise AudioSourceError(f"{name} can't be read: {reason}") from error

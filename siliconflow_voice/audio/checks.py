@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
-from attrs import field, frozen
+from attrs import Attribute, field, frozen
 
 from siliconflow_voice.audio.formats import AudioFacts
-from siliconflow_voice.errors import InvalidUploadError
+from siliconflow_voice.errors import ConfigurationError, InvalidUploadError
 from siliconflow_voice.validation import positive_or_none
 
 __all__ = ["AudioLimits", "check_audio", "check_texts"]
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def _compiles(instance: object, attribute: Attribute[Any], value: Any) -> None:
+    if value is None:
+        return
+    try:
+        re.fullmatch(value, "")
+    except (re.error, TypeError) as error:
+        owner = f"{type(instance).__name__}({attribute.name}=…)"
+        raise ConfigurationError(f"{owner} takes a regular expression, not {value!r}: {error}") from None
 
 
 @frozen
@@ -29,7 +40,7 @@ class AudioLimits:
     """Longest recording, in seconds, where its headers tell. Source: the same guide; it advises 8 to 10 s."""
     max_bytes: int | None = field(default=5_000_000, validator=positive_or_none)
     """Largest recording, in bytes. Source: error 20045 of an older table of the vendor's, "over 5 MB"."""
-    name_pattern: str | None = r"[A-Za-z0-9_-]{1,64}"
+    name_pattern: str | None = field(default=r"[A-Za-z0-9_-]{1,64}", validator=_compiles)
     """A regular expression for the whole of ``custom_name``. Source: the vendor's error 20048 and guide."""
 
 

@@ -214,7 +214,10 @@ class StreamReading(Reading):
     """An async iterable, read once; its first chunks are looked at before anything is sent."""
 
     def __init__(self, stream: AsyncIterable[bytes], name: str, content_type: str | None) -> None:
-        self._chunks: AsyncIterator[bytes] = aiter(stream)
+        try:
+            self._chunks: AsyncIterator[bytes] = aiter(stream)
+        except Exception as error:
+            raise AudioSourceError(f"{name} failed: {error!r}") from error
         self._name = name
         self._content_type = content_type
         self._head: bytes | None = b""
@@ -245,7 +248,7 @@ class StreamReading(Reading):
             if close is not None:
                 await close()
 
-    async def _next(self) -> Block | None:
+    async def _next(self) -> bytes | None:
         try:
             chunk = await anext(self._chunks)
         except StopAsyncIteration:
@@ -256,7 +259,8 @@ class StreamReading(Reading):
 
 
 def _buffered(file: BinaryIO) -> BinaryIO:
-    """Let a parser take its many small reads from memory, and leave the file open."""
+    """Let a parser take its many small reads from memory, from the start, and leave the file open."""
+    file.seek(0)
     return open(file.fileno(), "rb", closefd=False)
 
 

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterable
 from typing import Any, BinaryIO, TypeAlias
 
+from siliconflow_voice.audio.blocks import reading_errors
 from siliconflow_voice.audio.pool import ReadPool
 from siliconflow_voice.audio.readings import BytesReading, FileReading, PathReading, Reading, StreamReading
 from siliconflow_voice.errors import InvalidUploadError, SourceConsumedError
@@ -29,7 +30,7 @@ class AudioSource(ABC):
     """Whether it can be read again, and so be sent again after a failure."""
 
     def __init__(self, *, filename: str, content_type: str | None) -> None:
-        if content_type is not None and not _CONTENT_TYPE.fullmatch(content_type):
+        if content_type is not None and not _CONTENT_TYPE.fullmatch(str(content_type)):
             raise InvalidUploadError("content_type", f"{content_type!r} is no media type such as audio/mpeg")
         self.filename = filename
         """What messages call it. It is never sent: the server is given a generated ASCII name."""
@@ -51,6 +52,7 @@ class AudioSource(ABC):
 
         Raises:
             InvalidUploadError: It is none of these, or *content_type* is no media type.
+            AudioSourceError: It is a closed file.
         """
         match audio:
             case AudioSource():
@@ -66,7 +68,7 @@ class AudioSource(ABC):
                 return StreamSource(audio, filename=filename or "audio stream", content_type=content_type)
             case _ if callable(getattr(audio, "read", None)):
                 name = getattr(audio, "name", None)
-                filename = filename or (name if isinstance(name, str) else "audio file")
+                filename = filename or (name if name and isinstance(name, str) else "audio file")
                 return FileSource(audio, filename=filename, content_type=content_type)
             case _:
                 raise InvalidUploadError(
@@ -89,6 +91,8 @@ class PathSource(AudioSource):
     def __init__(self, path: str | bytes, **names: Any) -> None:
         super().__init__(**names)
         self._path = path
+        if not path:
+            raise InvalidUploadError("audio", "an empty path")
         if (b"\0" if isinstance(path, bytes) else "\0") in path:  # type: ignore[operator]
             raise InvalidUploadError("audio", "a path with a NUL character in it")
 
@@ -113,7 +117,8 @@ class FileSource(AudioSource):
     def __init__(self, file: BinaryIO, **names: Any) -> None:
         super().__init__(**names)
         self._file = file
-        self.replayable = _seekable(file)
+        with reading_errors(self.filename):
+            self.replayable = _seekable(file)
 
     def reading(self, pool: ReadPool) -> Reading:
         return FileReading(self._file, self.filename, self.content_type, pool, replayable=self.replayable)

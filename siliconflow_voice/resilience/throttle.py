@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-from attrs import define, field, validators
+from attrs import define, field
+
+from siliconflow_voice.validation import at_least_one
 
 __all__ = ["Gate", "Throttle"]
 
@@ -22,7 +24,7 @@ class Throttle:
     The vendor limits each model of an account by itself: inside is one gate for each (address, model).
     """
 
-    max_concurrency: int = field(default=16, validator=validators.ge(1), kw_only=True)
+    max_concurrency: int = field(default=16, validator=at_least_one, kw_only=True)
     """Requests under way at once, for each gate."""
     _gates: dict[tuple[str, str], Gate] = field(factory=dict, init=False, repr=False)
 
