@@ -90,8 +90,9 @@ class SiliconFlowError(Exception):
         return " ".join(sentences)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Exception's own way calls __init__ with the message alone, which subclasses don't take.
-        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
+        # Exception's own way calls __init__ with the message alone, which subclasses don't take; and the
+        # __new__ that a timeout has of OSError's forgets its arguments.
+        return copyreg.__newobj__, (type(self),), {**self.__dict__, "args": self.args}  # type: ignore[attr-defined]
 
     def _sentence(self) -> str:
         return self.message
@@ -159,7 +160,7 @@ class APIStatusError(SiliconFlowError):
         """The answer's text, at most its first 4,096 characters."""
 
     def _sentence(self) -> str:
-        facts = []
+        facts: list[str] = []
         if self.code is not None:
             facts.append(f"code {self.code}")
         if self.trace_id is not None:

@@ -17,6 +17,8 @@ _DEFAULT = "https://api.siliconflow.cn/v1"
 # It is not shown: it might be a key, or have one in it.
 _NO_ADDRESS = f"base_url is no http or https address such as {_DEFAULT}"
 
+_NAME = re.compile(r"[\w.-]+")
+
 
 class Secret(str):
     """A string that shows and pickles as nothing, wherever a traceback or a log may put it."""
@@ -61,7 +63,7 @@ def base_url(given: str | None, *, allow_http: bool) -> URL:
         host, user, password, _ = url.host, url.user, url.password, url.port
     except (ValueError, IndexError):
         raise ConfigurationError(_NO_ADDRESS) from None
-    if url.scheme not in {"http", "https"} or not host or not _is_host(host):
+    if url.scheme not in {"http", "https"} or not host or not (":" in host or _NAME.fullmatch(host)):
         raise ConfigurationError(_NO_ADDRESS)
     if user is not None or password is not None:
         raise ConfigurationError("base_url has a user or a password in it; the key goes into api_key")
@@ -72,16 +74,6 @@ def base_url(given: str | None, *, allow_http: bool) -> URL:
             f"base_url would send the key to {host} unencrypted: use https, or pass allow_http=True"
         )
     return url.with_path(url.raw_path.rstrip("/") or "/", encoded=True)
-
-
-def _is_host(host: str) -> bool:
-    if ":" not in host:
-        return re.fullmatch(r"[\w.-]+", host) is not None
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _is_loopback(host: str) -> bool:

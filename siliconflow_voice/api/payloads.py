@@ -43,7 +43,7 @@ class Transfer:
         return self.sent - waiting + self.received
 
     @asynccontextmanager
-    async def writing(self, writer: AbstractStreamWriter) -> AsyncIterator[None]:
+    async def writing(self, writer: AbstractStreamWriter) -> AsyncGenerator[None, None]:
         """Send a body, and know at the end that no byte of it waits in a buffer.
 
         A body that a connection's end finds in a buffer of ours has not been sent, and to know that spares

@@ -70,7 +70,7 @@ class Answer:
     """An HTTP answer, whole, with its headers' names in lower case."""
 
     status: int
-    headers: Mapping[str, str] = field(factory=dict)
+    headers: Mapping[str, str] = field(factory=dict[str, str])
     raw: bytes = b""
     overlong: bool = False
     """Whether it went on after *raw*, and was not read further."""
@@ -127,7 +127,8 @@ def parse_voices(answer: Answer) -> list[Voice]:
         document = next((wrapping[key] for key in ("results", "result", "data") if key in wrapping), None)
     if not isinstance(document, list):
         raise _invalid(answer, "the list of voices has none of the known shapes")
-    return [_voice(answer, entry) for entry in document]
+    entries: list[Any] = document
+    return [_voice(answer, entry) for entry in entries]
 
 
 def parse_nothing(answer: Answer) -> None:
@@ -155,7 +156,7 @@ def _document(answer: Answer) -> Any:
         document = json.loads(body)
     except (ValueError, RecursionError):
         raise _invalid(answer, "the answer is not JSON") from None
-    if isinstance(document, dict) and _code(cast("dict[str, Any]", document)) in _BUSY:
+    if _code(document) in _BUSY:
         raise _error(answer)
     return document
 
@@ -167,6 +168,8 @@ def _voice(answer: Answer, entry: Any) -> Voice:
             if all(isinstance(text, str | None) for text in texts):
                 model, custom_name, text = (text or "" for text in texts)
                 return Voice(uri, model, custom_name, text)
+        case _:
+            pass
     raise _invalid(answer, "the list of voices has an entry that is none")
 
 
@@ -223,11 +226,13 @@ def _code_and_message(answer: Answer, text: str) -> tuple[int | None, str]:
             fields = cast("dict[str, Any]", document)
             messages = [fields.get(key) for key in ("message", "error", "msg")]
             said = [message for message in messages if isinstance(message, str) and message.strip()]
-            return _code(fields), _shown(said[0] if said else text)
+            return _code(document), _shown(said[0] if said else text)
         case str() if document.strip():
             return None, _shown(document)
         case _ if text.strip():
             return None, _shown(text)
+        case _:
+            pass
     location = answer.headers.get("location")
     try:
         phrase = HTTPStatus(answer.status).phrase
@@ -236,12 +241,15 @@ def _code_and_message(answer: Answer, text: str) -> tuple[int | None, str]:
     return None, f"{phrase}, to {_shown(location)}" if location else phrase
 
 
-def _code(fields: dict[str, Any]) -> int | None:
-    code = fields.get("code")
-    if isinstance(code, str) and re.fullmatch(r"\d{1,9}", code, re.ASCII):
-        return int(code)
-    # What has more digits is no code, and would only make messages long.
-    return code if isinstance(code, int) and not isinstance(code, bool) and abs(code) < 10**9 else None
+def _code(document: Any) -> int | None:
+    """Find the vendor's code; a number of ten digits is none, and would only make messages long."""
+    match document:
+        case {"code": str(code)} if re.fullmatch(r"\d{1,9}", code, re.ASCII):
+            return int(code)
+        case {"code": int(code)} if not isinstance(code, bool) and abs(code) < 10**9:
+            return code
+        case _:
+            return None
 
 
 def _shown(text: str) -> str:

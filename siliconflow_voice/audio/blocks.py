@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, BinaryIO, Protocol, TypeAlias
+from typing import Any, BinaryIO, Protocol, TypeAlias, cast
 
 from siliconflow_voice.audio.pool import BLOCK, ReadPool
 from siliconflow_voice.errors import (
@@ -98,11 +98,12 @@ def fill(file: _Readable, view: memoryview) -> int:
     while filled < len(view):
         if readinto is not None:
             count = readinto(view[filled:])
+        elif (data := file.read(len(view) - filled)) is None:
+            count = None
         else:
-            data = file.read(len(view) - filled)
-            count = None if data is None else len(checked(data, "its read()"))
-            if count:
-                view[filled : filled + count] = data
+            piece = checked(data, "its read()")
+            count = len(piece)
+            view[filled : filled + count] = piece
         if count is None:
             raise AudioSourceError("it is a non-blocking file, with nothing to read at the moment")
         if not count:
@@ -113,16 +114,16 @@ def fill(file: _Readable, view: memoryview) -> int:
 
 def checked(data: Any, name: str) -> bytes:
     """Take what a caller's object gave for bytes, if it is."""
-    match data:
-        case bytes():
-            return data
-        case bytearray() | memoryview():  # either may be written to, and a view may count items of many bytes
-            return bytes(data)
+    if isinstance(data, bytes):
+        return data
+    if isinstance(data, bytearray | memoryview):
+        # Either may be written to, and a view may count in items of many bytes.
+        return bytes(cast("bytearray", data))
     raise InvalidUploadError("audio", f"{name} gave {type(data).__name__}, not bytes")
 
 
 @contextmanager
-def reading_errors(name: str) -> Iterator[None]:
+def reading_errors(name: str) -> Generator[None, None, None]:
     """Turn what a file raises into the SDK's own error: a caller's object may raise anything.
 
     A closed one raises ValueError, damaged archives EOFError, zlib.error or BadZipFile.

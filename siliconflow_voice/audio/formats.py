@@ -138,6 +138,10 @@ def _pcm_duration(content_type: str, size: int) -> float | None:
 def _duration(file: BinaryIO) -> float | None:
     """Read the seconds of a recording from its headers; None where they don't tell."""
     try:
-        return TinyTag.get(file_obj=file, tags=False).duration
+        tag = TinyTag.get(file_obj=file, tags=False)
     except TinyTagException:
         return None
+    if tag.is_lossless and tag.duration and tag.bitrate:
+        # A wav that was written to a pipe claims 4 GiB of samples, whatever followed.
+        return min(tag.duration, tag.filesize * 8 / (tag.bitrate * 1000))
+    return tag.duration

@@ -148,23 +148,22 @@ class PathReading(Reading):
 
 
 class FileReading(Reading):
-    """The caller's file object: from where it stands, and never closed."""
+    """The caller's file object: from *start*, or if that is None from where it stands, and never closed."""
 
     def __init__(
-        self, file: BinaryIO, name: str, content_type: str | None, pool: ReadPool, *, replayable: bool
+        self, file: BinaryIO, name: str, content_type: str | None, pool: ReadPool, *, start: int | None
     ) -> None:
         self._file = file
         self._name = name
         self._content_type = content_type
         self._pool = pool
-        self._replayable = replayable
-        self._start = 0
+        self._start = start
         self._size: int | None = None
         self._head: bytes | None = None
 
     @property
     def can_replay(self) -> bool:
-        return self._replayable or self._head is not None
+        return self._start is not None or self._head is not None
 
     async def facts(self, *, measure: bool = True) -> AudioFacts:
         return await self._pool.begin(partial(self._inspect, measure=measure))
@@ -184,11 +183,10 @@ class FileReading(Reading):
     def _inspect(self, *, measure: bool) -> AudioFacts:
         with reading_errors(self._name):
             head = memoryview(bytearray(_HEAD))
-            if not self._replayable:
+            if self._start is None:
                 self._head = bytes(head[: fill(self._file, head)])
                 size = None if self._head else 0
                 return facts_of(self._head, size, self._content_type, None)
-            self._start = self._file.tell()
             self._file.seek(0, os.SEEK_END)
             self._size = max(self._file.tell() - self._start, 0)
             if not self._size and self._start:
@@ -201,7 +199,7 @@ class FileReading(Reading):
             return facts_of(head, self._size, self._content_type, whole)
 
     def _rewound(self) -> BinaryIO:
-        if self._replayable:
+        if self._start is not None:
             self._file.seek(self._start)
         return self._file
 

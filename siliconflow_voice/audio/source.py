@@ -42,7 +42,8 @@ class AudioSource(ABC):
         """Make a source of a path, bytes, a binary file object or an async iterable of bytes.
 
         A path is opened for each attempt, in a thread, and closed. A file object is read from its current
-        position, rewound to there for a retry, and never closed. An async iterable is read once.
+        position, rewound to there for a retry or another call, and never closed. An async iterable is read
+        once.
 
         Args:
             audio: What to upload. An ``AudioSource`` is returned as it is.
@@ -52,7 +53,7 @@ class AudioSource(ABC):
 
         Raises:
             InvalidUploadError: It is none of these, or *content_type* is no media type.
-            AudioSourceError: It is a closed file.
+            AudioSourceError: It is a file that is closed, or does not tell where it stands.
         """
         match audio:
             case AudioSource():
@@ -119,9 +120,11 @@ class FileSource(AudioSource):
         self._file = file
         with reading_errors(self.filename):
             self.replayable = _seekable(file)
+            # Once and for all: a call that fails leaves the file in the middle.
+            self._start = file.tell() if self.replayable else None
 
     def reading(self, pool: ReadPool) -> Reading:
-        return FileReading(self._file, self.filename, self.content_type, pool, replayable=self.replayable)
+        return FileReading(self._file, self.filename, self.content_type, pool, start=self._start)
 
 
 class StreamSource(AudioSource):

@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+import importlib.util
+import inspect
+import os
+import pkgutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import siliconflow_voice
+from siliconflow_voice import client, emulator, errors, events, models
+from siliconflow_voice.audio import source
+from siliconflow_voice.resilience import retry
+
+PACKAGE = Path(siliconflow_voice.__file__).parent
+WORKING_TREE = Path(__file__).parents[1]
+MODULES = ["siliconflow_voice"] + [
+    module.name for module in pkgutil.walk_packages(siliconflow_voice.__path__, "siliconflow_voice.")
+]
+installed = pytest.mark.skipif(
+    "SILICONFLOW_VOICE_INSTALLED" not in os.environ, reason="the package under test is the working tree's"
+)
+
+# Each may import what stands above it, and of its own row only itself.
+LAYERS = [
+    ["models"],
+    ["errors"],
+    ["validation", "events", "origin"],
+    ["audio"],
+    ["api", "resilience"],
+    ["transport", "call"],
+    ["engine"],
+    ["client"],
+    ["bulk"],
+    ["cli"],
+]
+LEVELS = {unit: level for level, units in enumerate(LAYERS) for unit in units}
+MAY_IMPORT = {
+    "aiohttp": {"transport", "api.payloads", "client", "engine", "emulator"},
+    "tenacity": {"resilience.retry"},
+}
+
+
+def sources() -> Iterator[tuple[str, ast.Module]]:
+    """Give each module's name below the package, and its tree."""
+    for path in PACKAGE.rglob("*.py"):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        yield ".".join(part for part in parts if part != "__init__"), ast.parse(path.read_bytes())
+
+
+def imported(tree: ast.Module) -> Iterator[str]:
+    """Give the full names of what a module imports, wherever in it."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names=names):
+                yield from (name.name for name in names)
+            case ast.ImportFrom(module=module, names=names, level=level):
+                assert (module is not None, level) == (True, 0), "relative imports hide where they lead"
+                yield from (f"{module}.{name.name}" for name in names)
+            case _:
+                pass
+
+
+IMPORTS = {name: set(imported(tree)) for name, tree in sources()}
+
+
+def units(names: set[str]) -> set[str]:
+    """Give the parts of the package that are imported: its modules and packages at the top."""
+    below = (
+        name.removeprefix("siliconflow_voice.") for name in names if name.startswith("siliconflow_voice.")
+    )
+    return {name.partition(".")[0] for name in below}
+
+
+def test_the_public_names_are_sorted() -> None:
+    assert sorted(siliconflow_voice.__all__) == siliconflow_voice.__all__
+
+
+def test_the_public_names_are_all_there_is() -> None:
+    names = {
+        name
+        for name, value in vars(siliconflow_voice).items()
+        if not name.startswith("_") and not isinstance(value, ModuleType)
+    }
+    assert set(siliconflow_voice.__all__) == names
+
+
+@pytest.mark.parametrize("module", [errors, models, events, client, source, retry], ids=lambda m: m.__name__)
+def test_what_a_module_has_for_users_is_public(module: ModuleType) -> None:
+    assert set(module.__all__) <= set(siliconflow_voice.__all__)
+
+
+def test_nothing_of_other_libraries_is_public() -> None:
+    public = [getattr(siliconflow_voice, name) for name in siliconflow_voice.__all__]
+    homes = {value.__module__.partition(".")[0] for value in public if inspect.isclass(value)}
+    assert homes == {"siliconflow_voice"}
+
+
+def documented() -> Iterator[tuple[str, object]]:
+    """Give the public classes and functions, and the classes' public methods and properties."""
+    for module in (siliconflow_voice, emulator):
+        for name in module.__all__:
+            value = getattr(module, name)
+            if not inspect.isclass(value) and not inspect.isfunction(value):
+                continue  # an alias of types, which has no docstring of its own
+            yield name, value
+            for attribute, member in vars(value).items():
+                if not attribute.startswith("_") and (
+                    inspect.isfunction(member) or isinstance(member, property | classmethod | staticmethod)
+                ):
+                    yield f"{name}.{attribute}", getattr(value, attribute)
+
+
+@pytest.mark.parametrize("value", [pytest.param(value, id=name) for name, value in documented()])
+def test_what_is_public_is_documented(value: object) -> None:
+    own = value.__doc__ if inspect.isclass(value) else inspect.getdoc(value)
+    assert (own or "").strip()
+
+
+@pytest.mark.parametrize("name", sorted(IMPORTS))
+def test_a_module_says_in_its_first_line_what_it_is_for(name: str) -> None:
+    path = PACKAGE.joinpath(*name.split("."))
+    tree = ast.parse((path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_bytes())
+    first, *_ = (ast.get_docstring(tree) or "").splitlines() or [""]
+    assert first.endswith((".", "::"))
+
+
+@pytest.fixture(scope="module")
+def lonely_imports() -> Iterator[dict[str, Future[subprocess.CompletedProcess[str]]]]:
+    """Import each module in an interpreter of its own, as many at once as there are processors."""
+
+    def run(module: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-W", "error", "-c", f"import {module}"]
+        environment = os.environ | {"PYTHONPATH": str(PACKAGE.parent)}
+        return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)  # noqa: S603 - ours
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield {module: pool.submit(run, module) for module in MODULES}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_can_be_imported_alone_and_without_a_warning(
+    lonely_imports: dict[str, Future[subprocess.CompletedProcess[str]]], module: str
+) -> None:
+    process = lonely_imports[module].result()
+    assert (process.returncode, process.stderr, process.stdout) == (0, "", "")
+
+
+@pytest.mark.parametrize("name", sorted(name for name in IMPORTS if name and not name.startswith("emulator")))
+def test_imports_go_down_only(name: str) -> None:
+    unit = name.partition(".")[0]
+    lower = {other for other in LEVELS if LEVELS[other] < LEVELS[unit]} | {unit}
+    lower |= {"emulator"} if unit == "cli" else set()
+    assert units(IMPORTS[name]) - lower == set()
+
+
+def test_the_emulator_imports_nothing_of_the_package_but_models() -> None:
+    found = set[str]().union(*(units(IMPORTS[name]) for name in IMPORTS if name.startswith("emulator")))
+    assert found <= {"emulator", "models"}
+
+
+def test_the_package_itself_is_imported_for_its_version_alone() -> None:
+    importers = {name for name, names in IMPORTS.items() if "siliconflow_voice" in names}
+    assert importers <= {"engine", "cli.app"}
+
+
+@pytest.mark.parametrize("library", MAY_IMPORT)
+def test_a_library_is_imported_only_where_it_belongs(library: str) -> None:
+    importers = {
+        name for name, names in IMPORTS.items() if any(other.split(".")[0] == library for other in names)
+    }
+    allowed = {
+        name for name in importers for place in MAY_IMPORT[library] if f"{name}.".startswith(f"{place}.")
+    }
+    assert (importers - allowed, bool(importers)) == (set(), True)
+
+
+def test_the_only_clock_is_the_loops() -> None:
+    assert {
+        name for name, names in IMPORTS.items() if names & {"time.monotonic", "tenacity.stop_after_delay"}
+    } == set()
+    assert {name for name, tree in sources() if "time.monotonic(" in ast.unparse(tree)} == set()
+
+
+def test_it_says_that_it_is_typed() -> None:
+    assert PACKAGE.joinpath("py.typed").is_file()
+
+
+@installed
+def test_the_package_under_test_is_the_installed_one() -> None:
+    assert not PACKAGE.is_relative_to(WORKING_TREE / "siliconflow_voice")
+
+
+@installed
+def test_the_version_is_that_of_the_distribution() -> None:
+    assert siliconflow_voice.__version__ == importlib.metadata.version("siliconflow-voice")
