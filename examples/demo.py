@@ -1,7 +1,7 @@
 """The main job, watched: real recordings go to the emulator, through a small quota and an overloaded service.
 
 python examples/demo.py            against the emulator, on this machine alone
-python examples/demo.py --real     against SiliconFlow, with SILICONFLOW_API_KEY: makes ten voices, deletes them
+python examples/demo.py --real     against SiliconFlow: makes ten voices there, and deletes them
 """
 
 from __future__ import annotations

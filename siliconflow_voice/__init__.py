@@ -1,4 +1,4 @@
-"""Upload reference voices to SiliconFlow from asyncio: streamed, retried, throttled, and never made twice.
+"""Upload reference voices to SiliconFlow from asyncio: streamed, retried, throttled, and accounted for.
 
 ``VoiceClient`` is where to begin; ``siliconflow_voice.errors`` draws the tree of what can go wrong, and
 ``siliconflow_voice.emulator`` is a server to test against.

@@ -19,7 +19,7 @@ from siliconflow_voice.audio.checks import AudioLimits, check_audio, check_texts
 from siliconflow_voice.audio.pool import ReadPool
 from siliconflow_voice.audio.source import Audio, AudioSource
 from siliconflow_voice.engine import Engine, Progress
-from siliconflow_voice.errors import ConfigurationError, InvalidUploadError
+from siliconflow_voice.errors import AmbiguousUploadError, ConfigurationError, InvalidUploadError
 from siliconflow_voice.events import Event
 from siliconflow_voice.models import Voice
 from siliconflow_voice.resilience.recovery import KnownVoices, OnAmbiguous
@@ -188,13 +188,14 @@ class VoiceClient:
         Raises:
             InvalidUploadError: An argument breaks a rule of the API; nothing was sent.
             AudioSourceError: The audio can't be read, or not again, or changed.
-            APIStatusError: The service refused.
+            APIStatusError: The service refused, or failed and has stored nothing.
             APIConnectionError: No answer came, and nothing was stored.
-            InvalidResponseError: The service's answer is none that the API promises.
-            AmbiguousUploadError: The voice may or may not have been stored.
+            AmbiguousUploadError: The voice may have been stored. With ``on_ambiguous="retry"``, the
+                last of the other errors, or an InvalidResponseError, is raised instead.
             ConfigurationError: The client is closed, or used in another event loop.
         """
         engine = self._ready()
+        until, now = engine.until(), engine.connection.loop().time
         _check_choice("encoding", encoding, Encoding)
         _check_choice("on_ambiguous", on_ambiguous, OnAmbiguous)
         limits = self._limits
@@ -206,9 +207,10 @@ class VoiceClient:
 
         wanted = Voice("", model, custom_name, text)
         reconcile = on_ambiguous == "reconcile"
-        if reconcile and not self._known.prepared:
+        known = self._known.complete
+        if reconcile and not known:
             reading.forget()
-            await self._known.prepare(self._first_listing)
+            known = await self._known.prepare(partial(self._list, _sooner(until, now() + _FIRST_LISTING)))
         done = await engine.call(
             requests.upload_voice(
                 model=model,
@@ -220,11 +222,12 @@ class VoiceClient:
             ),
             lambda answer: evolve(wanted, uri=parse_uri(answer)),
             subject=custom_name,
+            until=until,
             reading=reading,
             size=facts.size,
             progress=progress,
             resend_unknown=on_ambiguous == "retry",
-            recover=partial(self._recover, wanted) if reconcile else None,
+            recover=partial(self._recover, wanted, until, known=known) if reconcile else None,
         )
         self._known.add(done.value.uri)
         return evolve(done.value, trace_id=done.trace_id, attempts=done.attempts)
@@ -238,8 +241,7 @@ class VoiceClient:
             InvalidResponseError: The answer is no list of voices.
             ConfigurationError: The client is closed, or used in another event loop.
         """
-        done = await self._ready().call(requests.list_voices(), parse_voices, subject="the account")
-        return done.value
+        return await self._list(self._ready().until())
 
     async def delete_voice(self, uri: str) -> None:
         """Delete a voice of the account, by its ``speech:`` uri.
@@ -252,16 +254,22 @@ class VoiceClient:
         """
         if not uri.startswith("speech:"):
             raise InvalidUploadError("uri", f"{uri!r:.80} is no uri of a voice: those begin with speech:")
-        await self._ready().call(requests.delete_voice(uri), parse_nothing, subject=uri)
+        engine = self._ready()
+        await engine.call(requests.delete_voice(uri), parse_nothing, subject=uri, until=engine.until())
 
-    async def _first_listing(self) -> list[Voice]:
-        retry = self._engine.retry
-        deadline = min(retry.deadline or _FIRST_LISTING, _FIRST_LISTING)
-        return await self.with_options(retry=evolve(retry, deadline=deadline)).list_voices()
+    async def _list(self, until: float | None) -> list[Voice]:
+        request = requests.list_voices()
+        done = await self._engine.call(request, parse_voices, subject="the account", until=until)
+        return done.value
 
-    async def _recover(self, wanted: Voice) -> Voice | None:
+    async def _recover(self, wanted: Voice, until: float | None, *, known: bool) -> Voice | None:
+        """Look for a voice whose answer was lost, if it is *known* what was there before."""
+        if not known:
+            raise AmbiguousUploadError(
+                "The upload's answer was lost, and the account could not be listed before it"
+            )
         await asyncio.sleep(_SETTLING)
-        return await self._known.find(wanted, self.list_voices)
+        return await self._known.find(wanted, partial(self._list, until))
 
     def _ready(self) -> Engine:
         """Give the engine, or say why it can't be used here and now."""
@@ -269,6 +277,10 @@ class VoiceClient:
             raise ConfigurationError("The client is closed")
         self._engine.connection.session()
         return self._engine
+
+
+def _sooner(until: float | None, other: float) -> float:
+    return other if until is None else min(until, other)
 
 
 def _check_choice(name: str, value: object, choices: Any) -> None:

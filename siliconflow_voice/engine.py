@@ -67,12 +67,18 @@ class Engine:
             ),
         }
 
+    def until(self) -> float | None:
+        """Give the loop's time at which a call that begins now has to be over, or None."""
+        deadline = self.retry.deadline
+        return None if deadline is None else self.connection.loop().time() + deadline
+
     async def call(
         self,
         request: Request,
         parse: Callable[[Answer], T],
         *,
         subject: str,
+        until: float | None,
         reading: Reading | None = None,
         size: int | None = None,
         progress: Progress | None = None,
@@ -85,13 +91,13 @@ class Engine:
             request: What to send.
             parse: Reads an answer, or raises what it says.
             subject: What it is about, for events and logs.
+            until: The loop's time by which all must be over, or None.
             reading: The audio between the envelope's halves.
             size: Its bytes, or None for a stream.
             progress: Told the bytes of audio sent, and *size*.
             resend_unknown: Whether to send again what may have been stored.
             recover: Looks for what an unknown outcome may have stored; gives None if it is not there.
         """
-        loop_time = self.connection.loop().time()
         call = Call(
             number=next(self.numbers),
             request=request,
@@ -99,7 +105,7 @@ class Engine:
             gate=self.throttle.gate(str(self.base_url), request.model),
             on_event=self.on_event,
             reading=reading,
-            until=None if self.retry.deadline is None else loop_time + self.retry.deadline,
+            until=until,
             resend_unknown=resend_unknown,
         )
         on_sent = None if progress is None else lambda sent: guarded(progress, sent, size)
@@ -115,7 +121,7 @@ class Engine:
 
         try:
             done = await self.retry.call(
-                attempt, retryable=call.retryable, before_wait=call.waiting, until=call.until
+                attempt, retryable=call.retryable, before_wait=call.waiting, until=until
             )
         except SiliconFlowError as error:
             final = call.gave_up(error)
@@ -151,7 +157,7 @@ class Engine:
             value = parse(answer)
         except SiliconFlowError as error:
             self._redact(error)
-            call.failed(error, classify(error, body_sent=transfer.body_sent or payload is None))
+            call.failed(error, classify(error, body_sent=transfer.body_sent))
             raise
         finally:
             call.gate.leave()

@@ -117,6 +117,8 @@ class Connection:
             ConfigurationError: The session or the address is of no use.
         """
         session = self.session()
+        if payload is None:
+            transfer.body_sent = True
         watch = _Watch(transfer, timeouts, until)
         try:
             async with watch.scope:

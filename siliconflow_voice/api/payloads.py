@@ -31,7 +31,8 @@ class Transfer:
     received: int = 0
     """Bytes of the answer's body."""
     body_sent: bool = False
-    """Whether the operating system has all of the body: from here on, the service may have it too."""
+    """Whether the operating system has all of the body (with TLS: all but what its buffers hold, so that it
+    may be true too early, never too late): from here on, the service may have it."""
     error: SiliconFlowError | None = None
     """What the audio's source failed with, which aiohttp would wrap."""
     _writer: AbstractStreamWriter | None = None

@@ -129,7 +129,7 @@ class _MemoryFile(io.RawIOBase):
 
 
 def _pcm_duration(content_type: str, size: int) -> float | None:
-    """Compute the seconds of 16-bit samples, if the type tells their rate: ``audio/L16; rate=16000``."""
+    """Compute the seconds of 16-bit samples, if the type tells their rate: ``audio/pcm;rate=16000``."""
     parameters = {name.lower(): int(number) for name, number in _PCM_PARAMETER.findall(content_type)}
     rate = parameters.get("rate", 0) * parameters.get("channels", 1)
     return size / (rate * _PCM_BYTES_A_SAMPLE) if rate else None

@@ -7,7 +7,8 @@ import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterable
-from typing import Any, BinaryIO, TypeAlias
+from inspect import iscoroutinefunction
+from typing import IO, Any, BinaryIO, TypeAlias, cast
 
 from siliconflow_voice.audio.blocks import reading_errors
 from siliconflow_voice.audio.pool import ReadPool
@@ -49,7 +50,7 @@ class AudioSource(ABC):
             audio: What to upload. An ``AudioSource`` is returned as it is.
             filename: A name for messages.
             content_type: The media type, where the content doesn't tell it: raw samples are ``audio/pcm``
-                or, with the rate that lets their duration be checked, ``audio/L16; rate=16000``.
+                or, with the rate that lets their duration be checked, ``audio/pcm;rate=16000``.
 
         Raises:
             InvalidUploadError: It is none of these, or *content_type* is no media type.
@@ -67,10 +68,14 @@ class AudioSource(ABC):
                 raise InvalidUploadError("audio", "a file opened as text; open it with mode 'rb'")
             case AsyncIterable():
                 return StreamSource(audio, filename=filename or "audio stream", content_type=content_type)
+            case _ if iscoroutinefunction(getattr(audio, "read", None)):
+                raise InvalidUploadError(
+                    "audio", "its read() is a coroutine: pass the file inside, such as UploadFile.file"
+                )
             case _ if callable(getattr(audio, "read", None)):
                 name = getattr(audio, "name", None)
                 filename = filename or (name if name and isinstance(name, str) else "audio file")
-                return FileSource(audio, filename=filename, content_type=content_type)
+                return FileSource(cast("BinaryIO", audio), filename=filename, content_type=content_type)
             case _:
                 raise InvalidUploadError(
                     "audio",
@@ -152,6 +157,7 @@ def _seekable(file: BinaryIO) -> bool:
 
 
 Audio: TypeAlias = (
-    "str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | AsyncIterable[bytes] | AudioSource"
+    "str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | IO[bytes]"
+    " | AsyncIterable[bytes] | AudioSource"
 )
 """What every method that takes audio accepts."""

@@ -15,6 +15,9 @@ __all__ = ["KnownVoices", "OnAmbiguous"]
 
 OnAmbiguous: TypeAlias = Literal["reconcile", "raise", "retry"]
 
+# Seconds until a listing that failed is tried again, along with some upload.
+_TRY_AGAIN = 60.0
+
 ListVoices: TypeAlias = Callable[[], Awaitable[list[Voice]]]
 
 
@@ -25,33 +28,32 @@ class KnownVoices:
     Kept as hashes: eight bytes each, for accounts with very many voices.
     """
 
+    complete: bool = False
+    """Whether the account was listed: from then on, what an upload finds in addition is new."""
     _hashes: set[int] = field(factory=set, repr=False)
-    _listed: bool | None = None
-    """None until the account was listed, then whether that succeeded."""
+    _try_again_at: float = 0.0
     _listing: asyncio.Lock = field(factory=asyncio.Lock, repr=False)
-
-    @property
-    def prepared(self) -> bool:
-        """Whether the account was listed, or that was tried."""
-        return self._listed is not None
 
     def add(self, uri: str) -> None:
         """Remember a voice that some upload is known to have made."""
         self._hashes.add(hash(uri))
 
-    async def prepare(self, list_voices: ListVoices) -> None:
-        """List the account, once for all. If that fails, uploads go on, and an unknown outcome is raised."""
-        if self._listed is not None:
-            return
+    async def prepare(self, list_voices: ListVoices) -> bool:
+        """List the account, once for all; tell whether that has succeeded.
+
+        If it fails, uploads go on, an unknown outcome of theirs is raised, and a later upload tries again.
+        """
         async with self._listing:
-            if self._listed is None:
+            now = asyncio.get_running_loop().time()
+            if not self.complete and now >= self._try_again_at:
                 try:
                     voices = await list_voices()
                 except SiliconFlowError:
-                    self._listed = False
+                    self._try_again_at = now + _TRY_AGAIN
                 else:
                     self._hashes.update(hash(voice.uri) for voice in voices)
-                    self._listed = True
+                    self.complete = True
+        return self.complete
 
     async def find(self, wanted: Voice, list_voices: ListVoices) -> Voice | None:
         """Look for a voice like *wanted* that was not there before.
@@ -62,10 +64,6 @@ class KnownVoices:
         Raises:
             AmbiguousUploadError: There are several, or there is no telling.
         """
-        if not self._listed:
-            raise AmbiguousUploadError(
-                "The upload's answer was lost, and the account could not be listed before it"
-            )
         try:
             voices = await list_voices()
         except SiliconFlowError as error:

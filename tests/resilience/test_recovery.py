@@ -112,6 +112,36 @@ async def test_but_then_an_unknown_outcome_is_raised() -> None:
 
 
 @virtual_time
+async def test_a_listing_that_failed_is_tried_again_after_a_while() -> None:
+    listing = Fault.return_status(404, endpoint="list", times=2)
+    async with Emulator(faults=[listing]) as emulator:
+        async with VoiceClient("sk-test", base_url=emulator.base_url) as client:
+            for _ in range(3):  # the second does not ask again so soon
+                await client.upload_voice(SPEECH, custom_name="early", text=TEXT)
+            await asyncio.sleep(61)
+            await client.upload_voice(SPEECH, custom_name="later", text=TEXT)
+            await asyncio.sleep(61)
+            emulator.add_fault(Fault.drop_answer())
+            assert (await client.upload_voice(SPEECH, custom_name="last", text=TEXT)).recovered
+        assert [request.endpoint for request in emulator.requests].count("list") == 4
+
+
+@virtual_time
+async def test_the_deadline_bounds_the_search_too() -> None:
+    faults = [Fault.drop_answer(), Fault.delay(3600, endpoint="list", times=None)]
+    async with Emulator() as emulator:
+        async with VoiceClient(
+            "sk-test", base_url=emulator.base_url, retry=RetryPolicy(deadline=40)
+        ) as client:
+            await client._known.prepare(client.list_voices)
+            for fault in faults:
+                emulator.add_fault(fault)
+            with pytest.raises(AmbiguousUploadError, match="can't be listed"):
+                await client.upload_voice(SPEECH, custom_name="narrator", text=TEXT)
+            assert asyncio.get_running_loop().time() == pytest.approx(40, abs=0.1)
+
+
+@virtual_time
 async def test_an_account_that_can_not_be_listed_afterwards_is_an_unknown_outcome() -> None:
     async with Emulator(faults=[Fault.drop_answer()]) as emulator:
         async with VoiceClient("sk-test", base_url=emulator.base_url) as client:

@@ -189,11 +189,14 @@ async def test_a_deadline_in_the_throttle_raises_the_failure_before() -> None:
     ) as emulator:
         throttle = Throttle(max_concurrency=1)
         async with VoiceClient("sk-test", base_url=emulator.base_url, throttle=throttle) as client:
-            await client.list_voices()
             hurried = client.with_options(retry=RetryPolicy(deadline=60), on_event=look)
-            task = asyncio.create_task(hurried.upload_voice(SPEECH, custom_name="first", text=TEXT))
+            task = asyncio.create_task(
+                hurried.upload_voice(SPEECH, custom_name="first", text=TEXT, on_ambiguous="raise")
+            )
             await refused.wait()
-            other = asyncio.create_task(client.upload_voice(SPEECH, custom_name="second", text=TEXT))
+            other = asyncio.create_task(
+                client.upload_voice(SPEECH, custom_name="second", text=TEXT, on_ambiguous="raise")
+            )
             with pytest.raises(OverloadedError) as caught:
                 await task
             assert len(caught.value.attempts) == 1
