@@ -43,7 +43,9 @@ class Call:
     """The loop's time by which it must be over."""
     resend_unknown: bool = False
     """Whether to send again what may have been stored."""
-    _attempts: list[Attempt] = field(factory=list, init=False)
+    retries: bool = True
+    """Whether the policy tries anything twice."""
+    _attempts: list[Attempt] = field(factory=list[Attempt], init=False)
     _last_error: SiliconFlowError | None = field(default=None, init=False)
     _started: float = field(factory=lambda: asyncio.get_running_loop().time(), init=False)
     _ended: float = field(init=False)
@@ -132,8 +134,10 @@ class Call:
                 return error
             wrapped = AmbiguousUploadError(f"The upload's answer was lost: {error.message}")
             wrapped.failure = Failure.UNKNOWN
-        elif error.failure in {Failure.NOT_SENT, Failure.REFUSED} and not (
-            self.reading is None or self.reading.can_replay
+        elif (
+            error.failure in {Failure.NOT_SENT, Failure.REFUSED}
+            and self.retries
+            and not (self.reading is None or self.reading.can_replay)
         ):
             wrapped = SourceConsumedError(f"It failed, and the audio can't be read again: {error.message}")
             wrapped.failure = error.failure

@@ -202,35 +202,38 @@ class VoiceClient:
         check_texts(limits, custom_name=custom_name, text=text, model=model)
         source = AudioSource.of(audio)
         reading = source.reading(self._pool)
-        facts = await reading.facts(measure=limits is not None)
-        check_audio(limits, facts, source.filename)
+        try:
+            facts = await reading.facts(measure=limits is not None)
+            check_audio(limits, facts, source.filename)
 
-        wanted = Voice("", model, custom_name, text)
-        reconcile = on_ambiguous == "reconcile"
-        known = self._known.complete
-        if reconcile and not known:
-            reading.forget()
-            known = await self._known.prepare(partial(self._list, _sooner(until, now() + _FIRST_LISTING)))
-        done = await engine.call(
-            requests.upload_voice(
-                model=model,
-                custom_name=custom_name,
-                text=text,
-                encoding=encoding,
-                media_type=facts.media_type,
-                audio_format=facts.format,
-            ),
-            lambda answer: evolve(wanted, uri=parse_uri(answer)),
-            subject=custom_name,
-            until=until,
-            reading=reading,
-            size=facts.size,
-            progress=progress,
-            resend_unknown=on_ambiguous == "retry",
-            recover=partial(self._recover, wanted, until, known=known) if reconcile else None,
-        )
-        self._known.add(done.value.uri)
-        return evolve(done.value, trace_id=done.trace_id, attempts=done.attempts)
+            wanted = Voice("", model, custom_name, text)
+            reconcile = on_ambiguous == "reconcile"
+            known = self._known.complete
+            if reconcile and not known:
+                reading.forget()
+                known = await self._known.prepare(partial(self._list, _sooner(until, now() + _FIRST_LISTING)))
+            done = await engine.call(
+                requests.upload_voice(
+                    model=model,
+                    custom_name=custom_name,
+                    text=text,
+                    encoding=encoding,
+                    media_type=facts.media_type,
+                    audio_format=facts.format,
+                ),
+                lambda answer: evolve(wanted, uri=parse_uri(answer)),
+                subject=custom_name,
+                until=until,
+                reading=reading,
+                size=facts.size,
+                progress=progress,
+                resend_unknown=on_ambiguous == "retry",
+                recover=partial(self._recover, wanted, until, known=known) if reconcile else None,
+            )
+            self._known.add(done.value.uri)
+            return evolve(done.value, trace_id=done.trace_id, attempts=done.attempts)
+        finally:
+            await reading.close()
 
     async def list_voices(self) -> list[Voice]:
         """List the account's own voices.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import platform
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Generic, TypeVar
 
 import aiohttp
@@ -107,8 +108,11 @@ class Engine:
             reading=reading,
             until=until,
             resend_unknown=resend_unknown,
+            retries=self.retry.attempts > 1,
         )
-        on_sent = None if progress is None else lambda sent: guarded(progress, sent, size)
+        on_sent: Callable[[int], None] | None = None
+        if progress is not None:
+            on_sent = partial(_report, progress, size)
 
         async def attempt() -> Done[T]:
             try:
@@ -154,9 +158,9 @@ class Engine:
                 timeouts=self.timeouts,
                 until=call.until,
             )
+            answer = evolve(answer, key=self.key)
             value = parse(answer)
         except SiliconFlowError as error:
-            self._redact(error)
             call.failed(error, classify(error, body_sent=transfer.body_sent))
             raise
         finally:
@@ -164,12 +168,9 @@ class Engine:
         call.succeeded(answer.status, answer.trace_id)
         return Done(value, answer.trace_id, ())
 
-    def _redact(self, error: SiliconFlowError) -> None:
-        """Take the key out of what a server may have echoed."""
-        for name, value in vars(error).items():
-            if isinstance(value, str):
-                setattr(error, name, self.key.redact(value))
-        error.args = (error.message,)
+
+def _report(progress: Progress, size: int | None, sent: int) -> None:
+    guarded(progress, sent, size)
 
 
 async def _recovered(recover: Callable[[], Awaitable[T | None]], unknown: SiliconFlowError) -> Done[T]:

@@ -31,10 +31,6 @@ class Secret(str):
     def __reduce__(self) -> NoReturn:
         raise TypeError("a key is not pickled")
 
-    def redact(self, text: str) -> str:
-        """Blot it out of a text that came from elsewhere: servers do echo keys."""
-        return text.replace(str(self), "***")
-
 
 def key(given: str | None) -> Secret:
     """Take the key that is given, or ``SILICONFLOW_API_KEY``.

@@ -120,6 +120,7 @@ class Connection:
         if payload is None:
             transfer.body_sent = True
         watch = _Watch(transfer, timeouts, until)
+        error: SiliconFlowError
         try:
             async with watch.scope:
                 watch.start()
@@ -135,11 +136,13 @@ class Connection:
                         middlewares=(),
                         timeout=aiohttp.ClientTimeout(total=None, connect=timeouts.connect),
                     ) as response:
-                        return await _read(response, request.max_answer, transfer)
+                        answer = await _read(response, request.max_answer, transfer)
                 finally:
                     watch.stop()
         except (aiohttp.ClientError, OSError, ValueError, RuntimeError, SiliconFlowError) as problem:
             error = transfer.error or watch.error(problem) or _translate(problem, url)
+        else:
+            return answer
         # Raised out here, it has neither a context nor a traceback in which the key could be found.
         raise error
 
@@ -233,7 +236,7 @@ def _translate(problem: BaseException, url: URL) -> SiliconFlowError:
             return APIConnectionError(f"The answer of {host} was cut short")
         case aiohttp.ClientResponseError():
             return APIConnectionError(f"The answer of {host} is not valid HTTP")
-        case aiohttp.InvalidURL() | ValueError():
+        case ValueError() | RuntimeError():
             # A borrowed session with credentials of its own, or an address that aiohttp won't have.
             return ConfigurationError(f"This session can't make the request: {type(problem).__name__}")
         case OSError():

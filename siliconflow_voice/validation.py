@@ -13,7 +13,7 @@ __all__ = ["at_least_one", "positive", "positive_or_none"]
 
 def positive(instance: object, attribute: Attribute[Any], value: Any) -> None:
     """Take numbers above 0."""
-    if not isinstance(value, int | float) or not value > 0:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not value > 0:
         raise ConfigurationError(
             f"{type(instance).__name__}({attribute.name}=…) takes a number above 0, not {value!r}"
         )

@@ -327,3 +327,15 @@ async def test_a_file_that_changes_while_it_is_sent_makes_no_voice(
     error = await upload(unlimited, audio=path, encoding=encoding, progress=progress)
     assert (type(error), emulator.voices, told[0][1]) == (SourceChangedError, [], 6_044_992)
     assert "while it was being uploaded" in str(error)
+
+
+async def test_an_upload_of_a_web_framework_is_told_from_the_file_inside(
+    client: VoiceClient, emulator: Emulator
+) -> None:
+    class UploadFile:
+        async def read(self, _count: int = -1) -> bytes:
+            raise AssertionError
+
+    with pytest.raises(InvalidUploadError, match=r"pass the file inside, such as UploadFile\.file") as caught:
+        await client.upload_voice(UploadFile(), custom_name="narrator", text="慢工")  # type: ignore[arg-type]
+    assert (caught.value.field, emulator.requests) == ("audio", [])

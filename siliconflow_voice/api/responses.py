@@ -62,6 +62,7 @@ _LIMITS = {
     50601: "rpm", 50602: "tpm", 50604: "ipm", 50605: "ipd", 50606: "rpd", 50607: "rph", 50608: "rpd"
 }  # fmt: skip
 _LIMIT_NAMED = re.compile(r"\b([RTI]P[MHD])\b")
+_URI = re.compile(r"speech:[\x21-\x7e]+")
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
 
 
@@ -76,11 +77,18 @@ class Answer:
     """Whether it went on after *raw*, and was not read further."""
     limit: int = 1 << 20
     """Bytes that the body may have once it is decompressed."""
+    key: str = field(default="", repr=False)
+    """What is blotted out of all that is read of it: servers do echo keys."""
 
     @property
     def trace_id(self) -> str | None:
         """What the vendor's support asks for."""
-        return _shown(self.headers.get(TRACE_ID, "")) or None
+        return _shown(self.header(TRACE_ID)) or None
+
+    def header(self, name: str) -> str:
+        """Give a header's value, or nothing."""
+        value = self.headers.get(name, "")
+        return value.replace(self.key, "***") if self.key else value
 
     def text(self) -> str:
         """Decompress and decode the body; what is neither UTF-8 nor sound is replaced or cut."""
@@ -88,13 +96,14 @@ class Answer:
 
     def body(self) -> bytes:
         """Decompress the body, up to one byte more than the limit; what is not sound is empty."""
-        if self.headers.get("content-encoding", "identity").lower() not in {"gzip", "x-gzip", "deflate"}:
-            return self.raw
+        body = self.raw
         # It was not asked for, but proxies do it. Bounded: a bomb is cut off like any overlong body.
-        try:
-            return zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(self.raw, self.limit + 1)
-        except zlib.error:
-            return b""
+        if self.header("content-encoding").lower() in {"gzip", "x-gzip", "deflate"}:
+            try:
+                body = zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(body, self.limit + 1)
+            except zlib.error:
+                return b""
+        return body.replace(self.key.encode(), b"***") if self.key else body
 
 
 def parse_uri(answer: Answer) -> str:
@@ -106,7 +115,7 @@ def parse_uri(answer: Answer) -> str:
     """
     document = _document(answer)
     match document:
-        case {"uri": str(uri)} if uri.startswith("speech:"):
+        case {"uri": str(uri)} if _URI.fullmatch(uri):
             return uri
         case _:
             raise _invalid(answer, "an upload was answered without a speech: uri")
@@ -119,7 +128,7 @@ def parse_voices(answer: Answer) -> list[Voice]:
         APIStatusError: The status, or an error in a 200's body, says no.
         InvalidResponseError: It is a 2xx without a list of voices, which is never taken for an empty list.
     """
-    document = _document(answer)
+    document: Any = _document(answer)
     for _ in range(2):  # {"data": {"result": […]}} is the deepest
         if not isinstance(document, dict):
             break
@@ -127,7 +136,7 @@ def parse_voices(answer: Answer) -> list[Voice]:
         document = next((wrapping[key] for key in ("results", "result", "data") if key in wrapping), None)
     if not isinstance(document, list):
         raise _invalid(answer, "the list of voices has none of the known shapes")
-    entries: list[Any] = document
+    entries = cast("list[Any]", document)  # type: ignore[redundant-cast] # which pyright misses
     return [_voice(answer, entry) for entry in entries]
 
 
@@ -233,7 +242,7 @@ def _code_and_message(answer: Answer, text: str) -> tuple[int | None, str]:
             return None, _shown(text)
         case _:
             pass
-    location = answer.headers.get("location")
+    location = answer.header("location")
     try:
         phrase = HTTPStatus(answer.status).phrase
     except ValueError:

@@ -54,6 +54,10 @@ class Reading(ABC):
     def forget(self) -> None:  # noqa: B027 - most hold nothing
         """Let go of what is held in memory, since it will be a while until it is sent."""
 
+    async def close(self) -> None:
+        """End the reading; it is of no use afterwards."""
+        self.forget()
+
 
 class BytesReading(Reading):
     """Bytes in memory."""
@@ -241,10 +245,13 @@ class StreamReading(Reading):
                 if chunk:
                     yield chunk
         finally:
-            # It is of no use to anybody any more, and what it holds should not wait for the collector.
-            close = getattr(self._chunks, "aclose", None)
-            if close is not None:
-                await close()
+            await self.close()
+
+    async def close(self) -> None:
+        # It is of no use to anybody any more, and what it holds should not wait for the collector.
+        close = getattr(self._chunks, "aclose", None)
+        if close is not None:
+            await close()
 
     async def _next(self) -> bytes | None:
         try:

@@ -64,7 +64,7 @@ class AudioSource(ABC):
                 return PathSource(path, filename=filename or os.fsdecode(path), content_type=content_type)
             case bytes() | bytearray() | memoryview():
                 return BytesSource(audio, filename=filename or "audio in memory", content_type=content_type)
-            case io.TextIOBase():
+            case io.TextIOBase():  # pyright: ignore[reportUnnecessaryComparison] - callers do
                 raise InvalidUploadError("audio", "a file opened as text; open it with mode 'rb'")
             case AsyncIterable():
                 return StreamSource(audio, filename=filename or "audio stream", content_type=content_type)
@@ -157,7 +157,14 @@ def _seekable(file: BinaryIO) -> bool:
 
 
 Audio: TypeAlias = (
-    "str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | IO[bytes]"
-    " | AsyncIterable[bytes] | AudioSource"
+    str
+    | os.PathLike[str]
+    | bytes
+    | bytearray
+    | memoryview
+    | BinaryIO
+    | IO[bytes]
+    | AsyncIterable[bytes]
+    | AudioSource
 )
 """What every method that takes audio accepts."""

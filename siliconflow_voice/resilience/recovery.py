@@ -30,7 +30,7 @@ class KnownVoices:
 
     complete: bool = False
     """Whether the account was listed: from then on, what an upload finds in addition is new."""
-    _hashes: set[int] = field(factory=set, repr=False)
+    _hashes: set[int] = field(factory=set[int], repr=False)
     _try_again_at: float = 0.0
     _listing: asyncio.Lock = field(factory=asyncio.Lock, repr=False)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from attrs import define, field, frozen
 from tenacity import AsyncRetrying, RetryCallState
@@ -131,9 +131,7 @@ class _Decider:
         return self.until is not None and now + state.upcoming_sleep >= self.until
 
     def before_sleep(self, state: RetryCallState) -> None:
-        error = _error(state)
-        if error is not None:
-            self.announce(error, state.upcoming_sleep)
+        self.announce(cast("SiliconFlowError", _error(state)), state.upcoming_sleep)
 
 
 def _error(state: RetryCallState) -> SiliconFlowError | None:

@@ -13,31 +13,6 @@ __all__ = ["Gate", "Throttle"]
 
 
 @define(eq=False)
-class Throttle:
-    """What all clients of one account share, so that one's refusal slows all of them.
-
-    Pass it to each client of the account::
-
-        throttle = Throttle(max_concurrency=8)
-        VoiceClient(throttle=throttle)
-
-    The vendor limits each model of an account by itself: inside is one gate for each (address, model).
-    """
-
-    max_concurrency: int = field(default=16, validator=at_least_one, kw_only=True)
-    """Requests under way at once, for each gate."""
-    _gates: dict[tuple[str, str], Gate] = field(factory=dict, init=False, repr=False)
-
-    def gate(self, address: str, model: str) -> Gate:
-        """Give the gate that requests for *model* at *address* pass through."""
-        key = address, model
-        gate = self._gates.get(key)
-        if gate is None:
-            gate = self._gates[key] = Gate(self.max_concurrency)
-        return gate
-
-
-@define(eq=False)
 class Gate:
     """Lets requests pass in the order in which they came."""
 
@@ -45,7 +20,7 @@ class Gate:
     in_flight: int = 0
     closed_until: float = 0.0
     """The loop's time before which nothing passes."""
-    _waiting: deque[asyncio.Future[None]] = field(factory=deque, repr=False)
+    _waiting: deque[asyncio.Future[None]] = field(factory=deque[asyncio.Future[None]], repr=False)
     _timer: asyncio.TimerHandle | None = field(default=None, repr=False)
 
     @property
@@ -96,3 +71,28 @@ class Gate:
         if self._waiting and self.in_flight < self.capacity:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_at(self.closed_until, self._wake)
+
+
+@define(eq=False)
+class Throttle:
+    """What all clients of one account share, so that one's refusal slows all of them.
+
+    Pass it to each client of the account::
+
+        throttle = Throttle(max_concurrency=8)
+        VoiceClient(throttle=throttle)
+
+    The vendor limits each model of an account by itself: inside is one gate for each (address, model).
+    """
+
+    max_concurrency: int = field(default=16, validator=at_least_one, kw_only=True)
+    """Requests under way at once, for each gate."""
+    _gates: dict[tuple[str, str], Gate] = field(factory=dict[tuple[str, str], Gate], init=False, repr=False)
+
+    def gate(self, address: str, model: str) -> Gate:
+        """Give the gate that requests for *model* at *address* pass through."""
+        key = address, model
+        gate = self._gates.get(key)
+        if gate is None:
+            gate = self._gates[key] = Gate(self.max_concurrency)
+        return gate

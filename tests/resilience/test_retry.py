@@ -16,6 +16,7 @@ from siliconflow_voice import (
     ConfigurationError,
     Event,
     Failure,
+    InvalidUploadError,
     OutcomeEvent,
     OverloadedError,
     QuotaExhaustedError,
@@ -213,6 +214,31 @@ async def test_a_stream_is_tried_once_and_the_error_says_why() -> None:
             await upload(emulator, stream())
     assert isinstance(caught.value.__cause__, OverloadedError)
     assert (len(caught.value.attempts), caught.value.failure) == (1, Failure.REFUSED)
+
+
+async def test_without_retries_a_stream_fails_as_it_comes(emulator: Emulator) -> None:
+    async def stream() -> AsyncIterator[bytes]:
+        yield SPEECH
+
+    emulator.add_fault(Fault.return_status(429))
+    with pytest.raises(RateLimitError):
+        await upload(emulator, stream(), retry=RetryPolicy.none())
+
+
+async def test_a_stream_that_is_refused_by_the_checks_is_closed(emulator: Emulator) -> None:
+    closed = False
+
+    async def stream() -> AsyncIterator[bytes]:
+        nonlocal closed
+        try:
+            yield b"no audio at all"
+            yield b"that anybody would know"
+        finally:
+            closed = True
+
+    with pytest.raises(InvalidUploadError):
+        await upload(emulator, stream())
+    assert closed
 
 
 async def test_a_stream_that_was_not_begun_is_tried_again(unused_tcp_port: int) -> None:
