@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 import re
 
 import pytest
@@ -45,10 +46,10 @@ EXAMPLES: dict[str, list[SiliconFlowError]] = {
         SiliconFlowError("no"),
     ],
 }
-COLUMNS = re.compile(r"^ +(\S.*?)  +(\S.*?)  +(\S.*)$", re.MULTILINE)
+COLUMNS = re.compile(r"^(\S.*?)  +(\S.*?)  +(\S.*)$", re.MULTILINE)
 ROWS: dict[str, tuple[str, str]] = {
     row: (before, after)
-    for row, before, after in COLUMNS.findall(classify.__doc__ or "")
+    for row, before, after in COLUMNS.findall(inspect.getdoc(classify) or "")
     if not row.startswith(("=", "error"))
 }
 
