@@ -26,14 +26,17 @@ class ReadPool:
 
     def __init__(self) -> None:
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="siliconflow-voice-read")
+        self._used = False
         self._buffers: list[bytearray] = []
 
     def begin(self, function: Callable[[], T]) -> asyncio.Future[T]:
         """Run *function* in one of the threads. Cancelling what this returns abandons it."""
+        self._used = True
         return asyncio.get_running_loop().run_in_executor(self._executor, function)
 
     def later(self, function: Callable[[], object]) -> None:
         """Run *function* in one of the threads, with nobody waiting for it."""
+        self._used = True
         try:
             self._executor.submit(function)
         except RuntimeError:  # the pool is closed: better on the loop than never
@@ -54,4 +57,7 @@ class ReadPool:
     async def close(self) -> None:
         """Wait for what still runs, and end the threads."""
         self._buffers.clear()
-        await asyncio.to_thread(self._executor.shutdown)
+        if self._used:
+            await asyncio.to_thread(self._executor.shutdown)
+        else:
+            self._executor.shutdown()
