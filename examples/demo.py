@@ -106,8 +106,9 @@ async def against_the_emulator() -> bool:
         )
         print("some answered with 503 (code 50505), and one stored and then never answered.\n")
         screen = Screen()
+        throttle = Throttle(max_concurrency=4, window=quota.window)
         async with VoiceClient(
-            "sk-test", base_url=emulator.base_url, throttle=Throttle(max_concurrency=4), on_event=screen.show
+            "sk-test", base_url=emulator.base_url, throttle=throttle, on_event=screen.show
         ) as client:
             outcomes = await upload_all(client, screen)
         seconds = time.perf_counter() - screen.began

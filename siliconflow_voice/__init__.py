@@ -9,7 +9,7 @@ __version__ = "0.1.0"
 from siliconflow_voice.api.requests import Encoding
 from siliconflow_voice.audio.checks import AudioLimits
 from siliconflow_voice.audio.source import Audio, AudioSource
-from siliconflow_voice.client import ClientOptions, VoiceClient
+from siliconflow_voice.client import VoiceClient
 from siliconflow_voice.errors import (
     AmbiguousUploadError,
     APIConnectionError,
@@ -39,9 +39,10 @@ from siliconflow_voice.errors import (
 )
 from siliconflow_voice.events import AttemptEvent, Event, OutcomeEvent, WaitEvent
 from siliconflow_voice.models import Attempt, Failure, Voice
+from siliconflow_voice.options import ClientOptions
 from siliconflow_voice.resilience.recovery import OnAmbiguous
 from siliconflow_voice.resilience.retry import RetryPolicy
-from siliconflow_voice.resilience.throttle import Throttle
+from siliconflow_voice.resilience.throttle import GateSnapshot, Throttle
 from siliconflow_voice.transport import Timeouts
 
 __all__ = [
@@ -62,6 +63,7 @@ __all__ = [
     "Encoding",
     "Event",
     "Failure",
+    "GateSnapshot",
     "GatewayTimeoutError",
     "InsufficientBalanceError",
     "InvalidResponseError",

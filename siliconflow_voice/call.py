@@ -16,13 +16,13 @@ from siliconflow_voice.errors import (
     APIStatusError,
     APITimeoutError,
     InvalidResponseError,
-    RateLimitError,
+    OverloadedError,
     SiliconFlowError,
     SourceConsumedError,
 )
 from siliconflow_voice.events import AttemptEvent, Event, OutcomeEvent, WaitEvent
 from siliconflow_voice.models import Attempt, Failure
-from siliconflow_voice.resilience.throttle import Gate
+from siliconflow_voice.resilience.throttle import Admission, Gate, Verdict
 
 __all__ = ["Call", "guarded"]
 
@@ -49,10 +49,14 @@ class Call:
     _last_error: SiliconFlowError | None = field(default=None, init=False)
     _started: float = field(factory=lambda: asyncio.get_running_loop().time(), init=False)
     _ended: float = field(init=False)
+    _out_of_time: bool = field(default=False, init=False)
     _began: float = field(default=0.0, init=False)
+    _turn: int = field(init=False)
+    _admission: Admission = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._ended = self._started
+        self._turn = self.gate.turn()
 
     @property
     def history(self) -> tuple[Attempt, ...]:
@@ -65,18 +69,26 @@ class Call:
         Raises:
             SiliconFlowError: The deadline came first: the last failure, or if there was none, a timeout.
         """
-        if self.reading is not None and not self.gate.is_open:
+        if self.reading is not None and not self.gate.is_open(self.request.tokens):
             self.reading.forget()
+        retry = isinstance(self._last_error, OverloadedError)
+        # To wait for a gate that will not open in time would only delay the bad news.
+        in_vain = self.until is not None and self.gate.closed_until > self.until
         try:
-            async with asyncio.timeout_at(self.until):
-                await self.gate.enter()
+            async with asyncio.timeout_at(self._started if in_vain else self.until):
+                self._admission = await self.gate.enter(self._turn, self.request.tokens, retry=retry)
         except TimeoutError:
             error = self._last_error or APITimeoutError("The deadline passed while waiting for the throttle")
         else:
             self._began = asyncio.get_running_loop().time()
             return
         error.failure = Failure.NOT_SENT if self._last_error is None else error.failure
+        self._out_of_time = True
         raise error
+
+    def leave(self, verdict: Verdict, *, retry_after: float | None = None) -> None:
+        """Give back the place at the gate, and tell what became of the request."""
+        self.gate.leave(self._admission, verdict, retry_after=retry_after)
 
     def succeeded(self, status: int, trace_id: str | None) -> None:
         """Take down an attempt that went well."""
@@ -86,8 +98,6 @@ class Call:
         """Take down an attempt that went wrong."""
         self._last_error = error
         error.failure = failure
-        if isinstance(error, RateLimitError) and failure is Failure.REFUSED:
-            self.gate.pause(error.retry_after or 0.0)
         facts: dict[str, Any] = {}
         if isinstance(error, APIStatusError | InvalidResponseError):
             facts = {"status": error.status, "trace_id": error.trace_id}
@@ -107,12 +117,11 @@ class Call:
                 harmless = self.request.repeatable or self.resend_unknown
             case _:
                 harmless = False
-        return harmless and (self.reading is None or self.reading.can_replay)
+        return harmless and not self._out_of_time and (self.reading is None or self.reading.can_replay)
 
     def waiting(self, error: SiliconFlowError, seconds: float) -> None:
-        """Announce a wait; after a 429, make all the others wait as long."""
-        if isinstance(error, RateLimitError):
-            self.gate.pause(seconds)
+        """Announce a wait: the policy's or, where that is longer, the throttle's as far as it is known."""
+        seconds = max(seconds, self.gate.opens_in())
         logger.info("%s %s: waits %.2f s after %s", self.request.operation, self.subject, seconds, error)
         self._emit(WaitEvent(self.number, self.request.operation, self.subject, seconds, error))
 

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 from types import TracebackType
-from typing import Any, NoReturn, Self, TypedDict, Unpack, get_args
+from typing import NoReturn, Self, Unpack
+from weakref import WeakValueDictionary
 
 import aiohttp
 from attrs import evolve
@@ -16,37 +17,34 @@ from siliconflow_voice.api import requests
 from siliconflow_voice.api.requests import Encoding
 from siliconflow_voice.api.responses import parse_nothing, parse_uri, parse_voices
 from siliconflow_voice.audio.checks import AudioLimits, check_audio, check_texts
+from siliconflow_voice.audio.formats import AudioFacts
 from siliconflow_voice.audio.pool import ReadPool
+from siliconflow_voice.audio.readings import Reading
 from siliconflow_voice.audio.source import Audio, AudioSource
 from siliconflow_voice.engine import Engine, Progress
-from siliconflow_voice.errors import AmbiguousUploadError, ConfigurationError, InvalidUploadError
+from siliconflow_voice.errors import (
+    AmbiguousUploadError,
+    APITimeoutError,
+    ConfigurationError,
+    InvalidUploadError,
+)
 from siliconflow_voice.events import Event
 from siliconflow_voice.models import Voice
-from siliconflow_voice.resilience.recovery import KnownVoices, OnAmbiguous
+from siliconflow_voice.options import ClientOptions, check_callback, check_choice, check_options
+from siliconflow_voice.resilience.recovery import KnownVoices, OnAmbiguous, alike
 from siliconflow_voice.resilience.retry import RetryPolicy
 from siliconflow_voice.resilience.throttle import Throttle
 from siliconflow_voice.transport import Connection, Timeouts
 
-__all__ = ["ClientOptions", "VoiceClient"]
+__all__ = ["VoiceClient"]
 
 _COSYVOICE = "FunAudioLLM/CosyVoice2-0.5B"
 # The list that is taken before the first upload must not hold that up for long.
 _FIRST_LISTING = 30.0
 # How soon the list shows a voice that was just stored is not known: give it a moment.
 _SETTLING = 1.0
-
-
-class ClientOptions(TypedDict, total=False):
-    """What :meth:`VoiceClient.with_options` changes; each is an argument of :class:`VoiceClient`."""
-
-    api_key: str | None
-    base_url: str | None
-    retry: RetryPolicy
-    throttle: Throttle | None
-    timeouts: Timeouts
-    limits: AudioLimits | None
-    on_event: Callable[[Event], object] | None
-    allow_http: bool
+# Seconds of a call's deadline that are kept for that search.
+_RESERVE = 10.0
 
 
 class VoiceClient:
@@ -90,6 +88,14 @@ class VoiceClient:
         on_event: Callable[[Event], object] | None = None,
         allow_http: bool = False,
     ) -> None:
+        check_options(
+            session=session,
+            retry=retry,
+            throttle=throttle,
+            timeouts=timeouts,
+            limits=limits,
+            on_event=on_event,
+        )
         self._engine = Engine(
             origin.key(api_key),
             origin.base_url(base_url, allow_http=allow_http),
@@ -103,6 +109,7 @@ class VoiceClient:
         self._allow_http = allow_http
         self._pool = ReadPool()
         self._known = KnownVoices()
+        self._ensuring = WeakValueDictionary[tuple[str, str, str], asyncio.Lock]()
         self._closed = False
         self._is_sibling = False
 
@@ -123,7 +130,7 @@ class VoiceClient:
     async def close(self) -> None:
         """Close the client and its own session; a borrowed one, or that of a sibling, stays open.
 
-        Calls under way end with an :class:`APIConnectionError`. Closing twice does nothing.
+        Calls under way fail, each with the error that fits what it was doing. Closing twice does nothing.
         """
         self._closed = True
         if not self._is_sibling:
@@ -156,7 +163,7 @@ class VoiceClient:
         changed = sibling._engine
         changed.connection, changed.numbers = engine.connection, engine.numbers
         if (changed.key, changed.base_url) == (engine.key, engine.base_url):
-            sibling._known = self._known
+            sibling._known, sibling._ensuring = self._known, self._ensuring
         return sibling
 
     async def upload_voice(
@@ -195,45 +202,82 @@ class VoiceClient:
             ConfigurationError: The client is closed, or used in another event loop.
         """
         engine = self._ready()
-        until, now = engine.until(), engine.connection.loop().time
-        _check_choice("encoding", encoding, Encoding)
-        _check_choice("on_ambiguous", on_ambiguous, OnAmbiguous)
-        limits = self._limits
-        check_texts(limits, custom_name=custom_name, text=text, model=model)
+        until = engine.until()
+        check_choice("encoding", encoding, Encoding)
+        check_choice("on_ambiguous", on_ambiguous, OnAmbiguous)
+        check_callback("progress", progress)
+        check_texts(self._limits, custom_name=custom_name, text=text, model=model)
         source = AudioSource.of(audio)
         reading = source.reading(self._pool)
         try:
-            facts = await reading.facts(measure=limits is not None)
-            check_audio(limits, facts, source.filename)
-
-            wanted = Voice("", model, custom_name, text)
-            reconcile = on_ambiguous == "reconcile"
-            known = self._known.complete
-            if reconcile and not known:
-                reading.forget()
-                known = await self._known.prepare(partial(self._list, _sooner(until, now() + _FIRST_LISTING)))
-            done = await engine.call(
-                requests.upload_voice(
-                    model=model,
-                    custom_name=custom_name,
-                    text=text,
-                    encoding=encoding,
-                    media_type=facts.media_type,
-                    audio_format=facts.format,
-                ),
-                lambda answer: evolve(wanted, uri=parse_uri(answer)),
-                subject=custom_name,
-                until=until,
-                reading=reading,
-                size=facts.size,
-                progress=progress,
-                resend_unknown=on_ambiguous == "retry",
-                recover=partial(self._recover, wanted, until, known=known) if reconcile else None,
+            facts = await self._facts(reading, source.filename, until)
+            request = requests.upload_voice(
+                model=model,
+                custom_name=custom_name,
+                text=text,
+                encoding=encoding,
+                media_type=facts.media_type,
+                audio_format=facts.format,
             )
-            self._known.add(done.value.uri)
+            wanted = Voice("", model, custom_name, text)
+            recover = None
+            if on_ambiguous == "reconcile":
+                known = await self._prepare(reading, until)
+                recover = partial(self._recover, wanted, until, known=known)
+            with self._known.uploading(wanted):
+                done = await engine.call(
+                    request,
+                    lambda answer: evolve(wanted, uri=parse_uri(answer)),
+                    subject=custom_name,
+                    # What is left after that is for finding out what became of the last attempt.
+                    until=_earlier(until, by=self._reserve() if recover else 0.0),
+                    reading=reading,
+                    size=facts.size,
+                    progress=progress,
+                    resend_unknown=on_ambiguous == "retry",
+                    recover=recover,
+                )
+                self._known.add(done.value.uri)
             return evolve(done.value, trace_id=done.trace_id, attempts=done.attempts)
         finally:
             await reading.close()
+
+    async def ensure_voice(
+        self,
+        audio: Audio,
+        *,
+        custom_name: str,
+        text: str,
+        model: str = _COSYVOICE,
+        encoding: Encoding = "multipart",
+        on_ambiguous: OnAmbiguous = "reconcile",
+        progress: Progress | None = None,
+    ) -> Voice:
+        """Give the account's voice with this model, ``custom_name`` and text; upload it if there is none.
+
+        Of several, the one that is listed first. Calls of one client for the same voice wait for each other;
+        two machines that ask at the same moment may both upload it. The audio is not compared: the service
+        doesn't give it back.
+
+        Takes what :meth:`upload_voice` takes, and raises what that and :meth:`list_voices` raise.
+        """
+        self._ready()
+        check_texts(self._limits, custom_name=custom_name, text=text, model=model)
+        wanted = Voice("", model, custom_name, text)
+        lock = self._ensuring.setdefault((model, custom_name, text.strip()), asyncio.Lock())
+        async with lock:
+            for voice in await self.list_voices():
+                if alike(voice, wanted):
+                    return voice
+            return await self.upload_voice(
+                audio,
+                custom_name=custom_name,
+                text=text,
+                model=model,
+                encoding=encoding,
+                on_ambiguous=on_ambiguous,
+                progress=progress,
+            )
 
     async def list_voices(self) -> list[Voice]:
         """List the account's own voices.
@@ -255,7 +299,7 @@ class VoiceClient:
             APIConnectionError: No answer came.
             ConfigurationError: The client is closed, or used in another event loop.
         """
-        if not uri.startswith("speech:"):
+        if not str(uri).startswith("speech:"):
             raise InvalidUploadError("uri", f"{uri!r:.80} is no uri of a voice: those begin with speech:")
         engine = self._ready()
         await engine.call(requests.delete_voice(uri), parse_nothing, subject=uri, until=engine.until())
@@ -265,13 +309,38 @@ class VoiceClient:
         done = await self._engine.call(request, parse_voices, subject="the account", until=until)
         return done.value
 
+    async def _facts(self, reading: Reading, name: str, until: float | None) -> AudioFacts:
+        """Look at the audio, but not past the deadline, and check it."""
+        try:
+            async with asyncio.timeout_at(until):
+                facts = await reading.facts(measure=self._limits is not None)
+        except TimeoutError:
+            raise APITimeoutError(f"The deadline passed while {name} was read; nothing was sent") from None
+        check_audio(self._limits, facts, name)
+        return facts
+
+    async def _prepare(self, reading: Reading, until: float | None) -> bool:
+        """See to it that it is known what the account has; tell whether it is."""
+        if self._known.complete:
+            return True
+        reading.forget()
+        deadline = self._engine.retry.deadline
+        share = _FIRST_LISTING if deadline is None else min(_FIRST_LISTING, deadline / 4)
+        by = self._engine.connection.loop().time() + share
+        by = by if until is None else min(by, until)
+        return await self._known.prepare(partial(self._list, by), until=by)
+
+    def _reserve(self) -> float:
+        deadline = self._engine.retry.deadline
+        return _RESERVE if deadline is None else min(_RESERVE, deadline / 4)
+
     async def _recover(self, wanted: Voice, until: float | None, *, known: bool) -> Voice | None:
         """Look for a voice whose answer was lost, if it is *known* what was there before."""
         if not known:
             raise AmbiguousUploadError(
                 "The upload's answer was lost, and the account could not be listed before it"
             )
-        await asyncio.sleep(_SETTLING)
+        await asyncio.sleep(min(_SETTLING, self._reserve() / 4))
         return await self._known.find(wanted, partial(self._list, until))
 
     def _ready(self) -> Engine:
@@ -282,10 +351,5 @@ class VoiceClient:
         return self._engine
 
 
-def _sooner(until: float | None, other: float) -> float:
-    return other if until is None else min(until, other)
-
-
-def _check_choice(name: str, value: object, choices: Any) -> None:
-    if value not in get_args(choices):
-        raise InvalidUploadError(name, f"{value!r:.80} is none of {', '.join(get_args(choices))}")
+def _earlier(until: float | None, *, by: float) -> float | None:
+    return None if until is None else until - by

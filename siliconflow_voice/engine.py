@@ -18,13 +18,13 @@ from siliconflow_voice.api.requests import Request
 from siliconflow_voice.api.responses import Answer
 from siliconflow_voice.audio.readings import Reading
 from siliconflow_voice.call import Call, guarded
-from siliconflow_voice.errors import AmbiguousUploadError, SiliconFlowError
+from siliconflow_voice.errors import AmbiguousUploadError, APIStatusError, SiliconFlowError
 from siliconflow_voice.events import Event
 from siliconflow_voice.models import Attempt, Failure
 from siliconflow_voice.origin import Secret
 from siliconflow_voice.resilience.failures import classify
 from siliconflow_voice.resilience.retry import RetryPolicy
-from siliconflow_voice.resilience.throttle import Throttle
+from siliconflow_voice.resilience.throttle import Throttle, Verdict, verdict_on
 from siliconflow_voice.transport import Connection, Timeouts
 
 __all__ = ["Done", "Engine", "Progress"]
@@ -142,6 +142,7 @@ class Engine:
         on_sent: Callable[[int], None] | None,
     ) -> Done[T]:
         await call.enter()
+        verdict, retry_after = Verdict.NEITHER, None
         transfer = Transfer(on_sent)
         request, headers, payload = call.request, self._headers, None
         if request.envelope is not None:
@@ -162,11 +163,15 @@ class Engine:
             value = parse(answer)
         except SiliconFlowError as error:
             call.failed(error, classify(error, body_sent=transfer.body_sent))
+            verdict = verdict_on(error, sending=transfer.sent > 0)
+            retry_after = error.retry_after if isinstance(error, APIStatusError) else None
             raise
+        else:
+            verdict = Verdict.ACCEPTED
+            call.succeeded(answer.status, answer.trace_id)
+            return Done(value, answer.trace_id, ())
         finally:
-            call.gate.leave()
-        call.succeeded(answer.status, answer.trace_id)
-        return Done(value, answer.trace_id, ())
+            call.leave(verdict, retry_after=retry_after)
 
 
 def _report(progress: Progress, size: int | None, sent: int) -> None:

@@ -52,7 +52,7 @@ def base_url(given: str | None, *, allow_http: bool) -> URL:
     Raises:
         ConfigurationError: It is no address, or one that a key must not go to.
     """
-    text = given or os.environ.get("SILICONFLOW_BASE_URL") or _DEFAULT
+    text = os.environ.get("SILICONFLOW_BASE_URL") or _DEFAULT if given is None else given
     try:
         # Twice, since yarl writes some garbage that it doesn't read; and it reads these only when asked for.
         url = URL(str(URL(text)))

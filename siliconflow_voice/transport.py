@@ -139,6 +139,7 @@ class Connection:
                         answer = await _read(response, request.max_answer, transfer)
                 finally:
                     watch.stop()
+                    await transfer.ended()
         except (aiohttp.ClientError, OSError, ValueError, RuntimeError, SiliconFlowError) as problem:
             error = transfer.error or watch.error(problem) or _translate(problem, url)
         else:
@@ -187,10 +188,13 @@ class _Watch:
 
     def _look(self, stall: float) -> None:
         """See whether a byte has moved since the last look; several times in the time allowed."""
+        if self.scope.expired():
+            return
         now = self._loop.time()
         position = self._transfer.position()
+        unbegun = not self._transfer.sent and not self._transfer.body_sent
         thinking = self._transfer.body_sent and not self._transfer.received
-        if position != self._position or thinking or not self._transfer.sent:
+        if position != self._position or thinking or unbegun:
             self._position, self._moved = position, now
         elif now - self._moved >= stall:
             self._reason = f"stalled: no byte moved for {stall:g} s"

@@ -8,7 +8,7 @@ from attrs import Attribute
 
 from siliconflow_voice.errors import ConfigurationError
 
-__all__ = ["at_least_one", "positive", "positive_or_none"]
+__all__ = ["at_least_one", "at_least_one_or_none", "positive", "positive_or_none"]
 
 
 def positive(instance: object, attribute: Attribute[Any], value: Any) -> None:
@@ -31,3 +31,9 @@ def at_least_one(instance: object, attribute: Attribute[Any], value: Any) -> Non
         raise ConfigurationError(
             f"{type(instance).__name__}({attribute.name}=…) takes a whole number from 1, not {value!r}"
         )
+
+
+def at_least_one_or_none(instance: object, attribute: Attribute[Any], value: Any) -> None:
+    """Take whole numbers from 1, and None for no limit."""
+    if value is not None:
+        at_least_one(instance, attribute, value)

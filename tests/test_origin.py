@@ -103,10 +103,14 @@ def test_the_address_is_the_vendors_unless_told() -> None:
     assert URL("https://api.siliconflow.cn/v1") == origin.base_url(None, allow_http=False)
 
 
-@pytest.mark.parametrize("given", [None, ""])
-def test_an_address_is_taken_from_the_environment(given: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_address_is_taken_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SILICONFLOW_BASE_URL", "https://api.siliconflow.com/v1")
-    assert URL("https://api.siliconflow.com/v1") == origin.base_url(given, allow_http=False)
+    assert URL("https://api.siliconflow.com/v1") == origin.base_url(None, allow_http=False)
+
+
+def test_an_address_that_is_given_empty_is_none() -> None:
+    with pytest.raises(ConfigurationError, match="no http or https address"):
+        origin.base_url("", allow_http=False)
 
 
 def test_an_address_that_is_given_goes_before_the_environments(monkeypatch: pytest.MonkeyPatch) -> None:

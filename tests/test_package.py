@@ -37,14 +37,14 @@ LAYERS = [
     ["audio"],
     ["api", "resilience"],
     ["transport", "call"],
-    ["engine"],
+    ["engine", "options"],
     ["client"],
     ["bulk"],
     ["cli"],
 ]
 LEVELS = {unit: level for level, units in enumerate(LAYERS) for unit in units}
 MAY_IMPORT = {
-    "aiohttp": {"transport", "api.payloads", "client", "engine", "emulator"},
+    "aiohttp": {"transport", "api.payloads", "client", "engine", "options", "emulator"},
     "tenacity": {"resilience.retry"},
 }
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 
 import pybase64
 from aiohttp import Payload
 from aiohttp.abc import AbstractStreamWriter
-from attrs import define
+from attrs import define, field
 
 from siliconflow_voice.api.requests import Envelope
 from siliconflow_voice.audio.blocks import Block
@@ -35,6 +36,7 @@ class Transfer:
     may be true too early, never too late): from here on, the service may have it."""
     error: SiliconFlowError | None = None
     """What the audio's source failed with, which aiohttp would wrap."""
+    _ended: asyncio.Event = field(factory=asyncio.Event)
     _writer: AbstractStreamWriter | None = None
 
     def position(self) -> int:
@@ -51,6 +53,7 @@ class Transfer:
         the search for a voice which can't be there.
         """
         self._writer = writer
+        self._ended.clear()
         transport = writer.transport
         if transport is not None:
             # asyncio's TLS transports pause when they have *as much as* the limit, and would for ever at 0.
@@ -66,6 +69,12 @@ class Transfer:
         finally:
             if transport is not None:
                 transport.set_write_buffer_limits()
+            self._ended.set()
+
+    async def ended(self) -> None:
+        """Wait until nothing is written any more: aiohttp cancels the task that writes, and doesn't wait."""
+        if self._writer is not None:
+            await self._ended.wait()
 
 
 class RequestPayload(Payload):

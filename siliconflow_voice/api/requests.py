@@ -48,6 +48,8 @@ class Request:
     """Below the base address."""
     model: str = ""
     """Whose quota it draws on."""
+    tokens: float = 0.0
+    """What it may cost of that quota: an estimate, as the vendor publishes no price."""
     envelope: Envelope | None = None
     repeatable: bool = True
     """Whether sending it twice does no more than sending it once."""
@@ -67,7 +69,13 @@ def upload_voice(
         filename = f"audio.{_EXTENSIONS.get(audio_format or '', 'bin')}"
         envelope = _multipart_envelope(fields, filename, media_type)
     return Request(
-        "upload_voice", "POST", "uploads/audio/voice", model=model, envelope=envelope, repeatable=False
+        "upload_voice",
+        "POST",
+        "uploads/audio/voice",
+        model=model,
+        tokens=float(len(text)),
+        envelope=envelope,
+        repeatable=False,
     )
 
 

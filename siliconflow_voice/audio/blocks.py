@@ -32,13 +32,17 @@ class BlockReader:
         begin: Callable[[], BinaryIO],
         check: Callable[[BinaryIO], None],
         owned: bool,
+        lock: threading.Lock | None = None,
+        start: int | None = None,
     ) -> None:
         self._pool = pool
         self._name = name
         self._begin = begin
         self._check = check
         self._owned = owned
-        self._lock = threading.Lock()
+        # A caller's file is shared: with a read that was abandoned, or with another upload.
+        self._lock = threading.Lock() if lock is None else lock
+        self._position = start
         self._file: BinaryIO | None = None
         self._closed = False
 
@@ -49,9 +53,13 @@ class BlockReader:
                 return memoryview(b"")
             if self._file is None:
                 self._file = self._begin()
+            if self._position is not None:
+                self._file.seek(self._position)
             wanted = BLOCK if remaining is None else min(remaining, BLOCK)
             view = memoryview(self._pool.borrow())
             block = view[: fill(self._file, view[:wanted])]
+            if self._position is not None:
+                self._position += len(block)
             if remaining is not None:
                 if len(block) < wanted:
                     raise SourceChangedError(f"{self._name} shrank while it was being uploaded")

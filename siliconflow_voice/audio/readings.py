@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
+import logging
 import os
 import stat
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from contextlib import aclosing
@@ -22,6 +25,8 @@ from siliconflow_voice.errors import (
 )
 
 __all__ = ["BytesReading", "FileReading", "PathReading", "Reading", "StreamReading"]
+
+logger = logging.getLogger("siliconflow_voice")
 
 _HEAD = 1 << 12
 # O_NONBLOCK, or opening a FIFO would wait for a writer; it means nothing to a regular file.
@@ -155,9 +160,17 @@ class FileReading(Reading):
     """The caller's file object: from *start*, or if that is None from where it stands, and never closed."""
 
     def __init__(
-        self, file: BinaryIO, name: str, content_type: str | None, pool: ReadPool, *, start: int | None
+        self,
+        file: BinaryIO,
+        name: str,
+        content_type: str | None,
+        pool: ReadPool,
+        *,
+        start: int | None,
+        lock: threading.Lock,
     ) -> None:
         self._file = file
+        self._lock = lock
         self._name = name
         self._content_type = content_type
         self._pool = pool
@@ -179,13 +192,21 @@ class FileReading(Reading):
                 raise SourceConsumedError(f"{self._name} can't be rewound, and was read already")
             if head:
                 yield head
-        reader = BlockReader(self._pool, self._name, begin=self._rewound, check=self._check, owned=False)
+        reader = BlockReader(
+            self._pool,
+            self._name,
+            begin=lambda: self._file,
+            check=self._check,
+            owned=False,
+            lock=self._lock,
+            start=self._start,
+        )
         async with aclosing(read_ahead(reader, self._size, self._pool)) as blocks:
             async for block in blocks:
                 yield block
 
     def _inspect(self, *, measure: bool) -> AudioFacts:
-        with reading_errors(self._name):
+        with self._lock, reading_errors(self._name):
             head = memoryview(bytearray(_HEAD))
             if self._start is None:
                 self._head = bytes(head[: fill(self._file, head)])
@@ -251,13 +272,21 @@ class StreamReading(Reading):
         # It is of no use to anybody any more, and what it holds should not wait for the collector.
         close = getattr(self._chunks, "aclose", None)
         if close is not None:
-            await close()
+            try:
+                await close()
+            except Exception:
+                logger.exception("%s failed as it was closed", self._name)
 
     async def _next(self) -> bytes | None:
         try:
             chunk = await anext(self._chunks)
         except StopAsyncIteration:
             return None
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            raise AudioSourceError(f"{self._name} was cancelled") from error
         except Exception as error:
             raise AudioSourceError(f"{self._name} failed: {error!r}") from error
         return checked(chunk, self._name)

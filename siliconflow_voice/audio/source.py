@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterable
 from inspect import iscoroutinefunction
@@ -123,13 +124,16 @@ class FileSource(AudioSource):
     def __init__(self, file: BinaryIO, **names: Any) -> None:
         super().__init__(**names)
         self._file = file
+        self._lock = threading.Lock()
         with reading_errors(self.filename):
             self.replayable = _seekable(file)
             # Once and for all: a call that fails leaves the file in the middle.
             self._start = file.tell() if self.replayable else None
 
     def reading(self, pool: ReadPool) -> Reading:
-        return FileReading(self._file, self.filename, self.content_type, pool, start=self._start)
+        return FileReading(
+            self._file, self.filename, self.content_type, pool, start=self._start, lock=self._lock
+        )
 
 
 class StreamSource(AudioSource):

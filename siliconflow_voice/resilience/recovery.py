@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Literal, TypeAlias
 
 from attrs import define, evolve, field
@@ -11,7 +13,7 @@ from attrs import define, evolve, field
 from siliconflow_voice.errors import AmbiguousUploadError, SiliconFlowError
 from siliconflow_voice.models import Voice
 
-__all__ = ["KnownVoices", "OnAmbiguous"]
+__all__ = ["KnownVoices", "OnAmbiguous", "alike"]
 
 OnAmbiguous: TypeAlias = Literal["reconcile", "raise", "retry"]
 
@@ -19,6 +21,7 @@ OnAmbiguous: TypeAlias = Literal["reconcile", "raise", "retry"]
 _TRY_AGAIN = 60.0
 
 ListVoices: TypeAlias = Callable[[], Awaitable[list[Voice]]]
+_Likeness: TypeAlias = "tuple[str, str, str]"
 
 
 @define(eq=False)
@@ -32,27 +35,46 @@ class KnownVoices:
     """Whether the account was listed: from then on, what an upload finds in addition is new."""
     _hashes: set[int] = field(factory=set[int], repr=False)
     _try_again_at: float = 0.0
+    _under_way: Counter[_Likeness] = field(factory=Counter[_Likeness], repr=False)
     _listing: asyncio.Lock = field(factory=asyncio.Lock, repr=False)
+    _searching: int = 0
+    _latest: tuple[float, list[Voice]] | None = field(default=None, repr=False)
+    """When the latest listing for a search began, and what it found; kept while somebody searches."""
 
     def add(self, uri: str) -> None:
         """Remember a voice that some upload is known to have made."""
         self._hashes.add(hash(uri))
 
-    async def prepare(self, list_voices: ListVoices) -> bool:
-        """List the account, once for all; tell whether that has succeeded.
+    @contextmanager
+    def uploading(self, wanted: Voice) -> Iterator[None]:
+        """Note that an upload is under way, whose voice is not to be taken for another's."""
+        likeness = _likeness(wanted)
+        self._under_way[likeness] += 1
+        try:
+            yield
+        finally:
+            self._under_way[likeness] -= 1
+            if not self._under_way[likeness]:
+                del self._under_way[likeness]
+
+    async def prepare(self, list_voices: ListVoices, *, until: float | None) -> bool:
+        """List the account, once for all; tell whether that has succeeded by the loop's time *until*.
 
         If it fails, uploads go on, an unknown outcome of theirs is raised, and a later upload tries again.
         """
-        async with self._listing:
-            now = asyncio.get_running_loop().time()
-            if not self.complete and now >= self._try_again_at:
-                try:
-                    voices = await list_voices()
-                except SiliconFlowError:
+        try:
+            async with asyncio.timeout_at(until), self._listing:
+                now = asyncio.get_running_loop().time()
+                if not self.complete and now >= self._try_again_at:
                     self._try_again_at = now + _TRY_AGAIN
-                else:
+                    voices = await list_voices()
                     self._hashes.update(hash(voice.uri) for voice in voices)
                     self.complete = True
+        except (SiliconFlowError, TimeoutError):
+            return False
+        except asyncio.CancelledError:
+            self._try_again_at = 0.0  # it was not the service that failed: let another try
+            raise
         return self.complete
 
     async def find(self, wanted: Voice, list_voices: ListVoices) -> Voice | None:
@@ -65,27 +87,46 @@ class KnownVoices:
             AmbiguousUploadError: There are several, or there is no telling.
         """
         try:
-            voices = await list_voices()
+            voices = await self._list_since(asyncio.get_running_loop().time(), list_voices)
         except SiliconFlowError as error:
             raise AmbiguousUploadError(
                 f"The upload's answer was lost, and the account can't be listed: {error}"
             ) from None
-        found = [voice for voice in voices if hash(voice.uri) not in self._hashes and _alike(voice, wanted)]
-        if len(found) > 1:
-            raise AmbiguousUploadError(
-                f"The upload's answer was lost, and {len(found)} new voices could be the one",
-                candidates=tuple(found),
-            )
+        likeness = _likeness(wanted)
+        found = [
+            voice for voice in voices if hash(voice.uri) not in self._hashes and _likeness(voice) == likeness
+        ]
         if not found:
             return None
+        if len(found) > 1 or self._under_way[likeness] > 1:
+            raise AmbiguousUploadError(
+                f"The upload's answer was lost, and more than one upload or voice could be the one: "
+                f"{len(found)} new in the account, {self._under_way[likeness]} such uploads under way",
+                candidates=tuple(found),
+            )
         self.add(found[0].uri)
         return evolve(found[0], recovered=True)
 
+    async def _list_since(self, asked_at: float, list_voices: ListVoices) -> list[Voice]:
+        """List the account; those who ask while it is being listed share the next listing."""
+        self._searching += 1
+        try:
+            async with self._listing:
+                if self._latest is None or self._latest[0] < asked_at:
+                    began = asyncio.get_running_loop().time()
+                    self._latest = began, await list_voices()
+                return self._latest[1]
+        finally:
+            self._searching -= 1
+            if not self._searching:
+                self._latest = None
 
-def _alike(voice: Voice, wanted: Voice) -> bool:
+
+def alike(voice: Voice, wanted: Voice) -> bool:
+    """Whether both are of one model, name and text."""
+    return _likeness(voice) == _likeness(wanted)
+
+
+def _likeness(voice: Voice) -> _Likeness:
     # Whether the service keeps the ends of a transcript as they were is not known.
-    return (voice.model, voice.custom_name, voice.text.strip()) == (
-        wanted.model,
-        wanted.custom_name,
-        wanted.text.strip(),
-    )
+    return voice.model, voice.custom_name, voice.text.strip()

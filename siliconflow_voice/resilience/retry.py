@@ -10,7 +10,7 @@ from typing import TypeVar, cast
 from attrs import define, field, frozen
 from tenacity import AsyncRetrying, RetryCallState
 
-from siliconflow_voice.errors import APIStatusError, SiliconFlowError
+from siliconflow_voice.errors import APIStatusError, RateLimitError, SiliconFlowError
 from siliconflow_voice.models import Failure
 from siliconflow_voice.validation import at_least_one, positive, positive_or_none
 
@@ -26,7 +26,7 @@ class RetryPolicy:
     Failures (a lost connection, a timeout, a 500) are counted: after ``attempts`` of them the last is raised.
     Being told to slow down (429 per minute or hour, 503) is no failure of the request's, and is waited out
     until ``deadline``. The wait is drawn from ``0 … min(wait_max, wait_initial · 2ⁿ)`` ("full jitter"), or is
-    what ``Retry-After`` says.
+    what ``Retry-After`` says. After a 429 it is the :class:`Throttle` that says when there is room again.
     """
 
     attempts: int = field(default=6, validator=at_least_one)
@@ -116,9 +116,10 @@ class _Decider:
 
     def wait(self, state: RetryCallState) -> float:
         error = _error(state)
-        if isinstance(error, APIStatusError) and error.retry_after is not None:
-            return error.retry_after
-        return self.policy.backoff(self.failures + self.refusals)
+        asked = (isinstance(error, APIStatusError) and error.retry_after) or 0.0
+        if isinstance(error, RateLimitError):
+            return asked  # the throttle knows better than any dice when there will be room
+        return max(asked, self.policy.backoff(self.failures + self.refusals))
 
     def stop(self, state: RetryCallState) -> bool:
         if self.failures >= self.policy.attempts:

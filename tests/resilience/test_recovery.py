@@ -133,7 +133,7 @@ async def test_the_deadline_bounds_the_search_too() -> None:
         async with VoiceClient(
             "sk-test", base_url=emulator.base_url, retry=RetryPolicy(deadline=40)
         ) as client:
-            await client._known.prepare(client.list_voices)
+            await client._known.prepare(client.list_voices, until=None)
             for fault in faults:
                 emulator.add_fault(fault)
             with pytest.raises(AmbiguousUploadError, match="can't be listed"):
@@ -142,16 +142,71 @@ async def test_the_deadline_bounds_the_search_too() -> None:
 
 
 @virtual_time
+async def test_a_slow_answer_leaves_time_to_look_for_the_voice() -> None:
+    async with Emulator(faults=[Fault.delay(3600)]) as emulator:
+        async with VoiceClient(
+            "sk-test", base_url=emulator.base_url, retry=RetryPolicy(deadline=20)
+        ) as client:
+            voice = await client.upload_voice(SPEECH, custom_name="narrator", text=TEXT)
+        assert voice.recovered
+        assert asyncio.get_running_loop().time() == pytest.approx(16, abs=0.1)
+
+
+@virtual_time
+async def test_a_list_that_hangs_leaves_time_for_the_upload() -> None:
+    async with Emulator(faults=[Fault.delay(3600, endpoint="list")]) as emulator:
+        async with VoiceClient(
+            "sk-test", base_url=emulator.base_url, retry=RetryPolicy(deadline=20)
+        ) as client:
+            async with asyncio.TaskGroup() as group:
+                for name in "ab":
+                    group.create_task(client.upload_voice(SPEECH, custom_name=name, text=TEXT))
+            assert len(emulator.voices) == 2
+            assert asyncio.get_running_loop().time() == pytest.approx(5, abs=0.1)
+
+
+@virtual_time
 async def test_an_account_that_can_not_be_listed_afterwards_is_an_unknown_outcome() -> None:
     async with Emulator(faults=[Fault.drop_answer()]) as emulator:
         async with VoiceClient("sk-test", base_url=emulator.base_url) as client:
             await client.upload_voice(SPEECH, custom_name="other", text=TEXT, on_ambiguous="retry")
-            await client._known.prepare(client.list_voices)
+            await client._known.prepare(client.list_voices, until=None)
             emulator.add_fault(Fault.drop_answer())
             emulator.add_fault(Fault.return_status(404, endpoint="list"))
             with pytest.raises(AmbiguousUploadError, match="can't be listed") as caught:
                 await client.upload_voice(SPEECH, custom_name="narrator", text=TEXT)
     assert len(caught.value.attempts) == 1
+
+
+@virtual_time
+async def test_a_voice_of_an_upload_under_way_is_not_taken_for_anothers() -> None:
+    async with Emulator(faults=[Fault.return_status(500)]) as emulator:
+        async with VoiceClient("sk-test", base_url=emulator.base_url) as client:
+            await client.upload_voice(SPEECH, custom_name="other", text=TEXT)
+            emulator.add_fault(Fault.return_status(500))
+            emulator.add_fault(Fault.delay(50))
+            lost, slow = [
+                asyncio.create_task(client.upload_voice(SPEECH, custom_name="narrator", text=TEXT))
+                for _ in range(2)
+            ]
+            with pytest.raises(AmbiguousUploadError, match="2 such uploads under way"):
+                await lost
+            assert (await slow).uri == emulator.voices[-1].uri
+
+
+@virtual_time
+async def test_many_who_search_share_the_listings() -> None:
+    async with Emulator(latency=0.1) as emulator:
+        async with VoiceClient("sk-test", base_url=emulator.base_url) as client:
+            await client.upload_voice(SPEECH, custom_name="first", text=TEXT)
+            emulator.add_fault(Fault.drop_answer(times=16))
+            async with asyncio.TaskGroup() as group:
+                tasks = [
+                    group.create_task(client.upload_voice(SPEECH, custom_name=f"v{number}", text=TEXT))
+                    for number in range(16)
+                ]
+        assert all(task.result().recovered for task in tasks)
+        assert [request.endpoint for request in emulator.requests].count("list") < 8
 
 
 @virtual_time
@@ -217,3 +272,37 @@ async def test_without_retries_an_outcome_is_still_looked_up() -> None:
     async with Emulator(faults=[Fault.drop_answer()]) as emulator:
         async with VoiceClient("sk-test", base_url=emulator.base_url, retry=RetryPolicy.none()) as client:
             assert (await client.upload_voice(SPEECH, custom_name="narrator", text=TEXT)).recovered
+
+
+@virtual_time
+async def test_a_voice_that_is_there_is_not_uploaded_again() -> None:
+    async with Emulator() as emulator:
+        async with VoiceClient("sk-test", base_url=emulator.base_url) as client:
+            first = await client.upload_voice(SPEECH, custom_name="narrator", text=TEXT)
+            assert await client.ensure_voice(SPEECH, custom_name="narrator", text=TEXT) == first
+        assert len(emulator.voices) == 1
+
+
+@virtual_time
+async def test_a_voice_that_is_not_there_is_uploaded_once_however_many_ask() -> None:
+    async with Emulator(latency=1) as emulator:
+        async with VoiceClient("sk-test", base_url=emulator.base_url) as client, asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(client.ensure_voice(SPEECH, custom_name="narrator", text=TEXT))
+                for _ in range(5)
+            ]
+        assert {task.result().uri for task in tasks} == {voice.uri for voice in emulator.voices}
+        assert (len(emulator.voices), dict(client._ensuring)) == (1, {})
+
+
+@pytest.mark.parametrize(
+    "change", [{"custom_name": "other"}, {"text": "another"}, {"model": "fnlp/MOSS-TTSD-v0.5"}]
+)
+async def test_another_name_text_or_model_is_another_voice(
+    emulator: Emulator, change: dict[str, str]
+) -> None:
+    wanted = {"custom_name": "narrator", "text": TEXT, "model": "FunAudioLLM/CosyVoice2-0.5B"}
+    async with VoiceClient("sk-test", base_url=emulator.base_url) as client:
+        for fields in (wanted, {**wanted, **change}):
+            await client.ensure_voice(SPEECH, **fields)  # type: ignore[arg-type]
+    assert len(emulator.voices) == 2
