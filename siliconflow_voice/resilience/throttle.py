@@ -237,8 +237,8 @@ class Throttle:
     requests_per_minute: int | None = field(default=None, validator=at_least_one_or_none, kw_only=True)
     """Requests per window, refused ones too, never exceeded; None to learn the limit alone."""
     tokens_per_minute: int | None = field(default=None, validator=at_least_one_or_none, kw_only=True)
-    """Requests per window, refused ones too, never exceeded; None to learn the limit alone."""
-    as the vendor publishes no price."""
+    """Tokens per window, likewise. An upload is taken to cost one for each character of its text: an
+    estimate, as the vendor publishes no price."""
     window: float = field(default=60.0, validator=positive, kw_only=True)
     """Seconds: the vendor's minute, to be scaled down in tests."""
     _gates: dict[tuple[str, str], Gate] = field(factory=dict[tuple[str, str], Gate], init=False, repr=False)
