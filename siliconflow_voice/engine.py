@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import platform
 from collections.abc import Awaitable, Callable
@@ -161,6 +162,12 @@ class Engine:
             )
             answer = evolve(answer, key=self.key)
             value = parse(answer)
+        except asyncio.CancelledError as cancelled:
+            if transfer.body_sent and not request.repeatable:
+                cancelled.add_note(
+                    f"{request.operation} {call.subject}: all was sent, and the voice may have been stored"
+                )
+            raise
         except SiliconFlowError as error:
             call.failed(error, classify(error, body_sent=transfer.body_sent))
             verdict = verdict_on(error, sending=transfer.sent > 0)

@@ -209,6 +209,10 @@ class FaultPlan:
         """Order these after the others."""
         self._orders.extend(_Order(fault) for fault in faults)
 
+    def clear(self) -> None:
+        """Forget all of them."""
+        self._orders.clear()
+
     def pick(self, endpoint: Endpoint) -> Fault | None:
         """Return the first fault that a request to ``endpoint`` is to meet, and count it as met."""
         if endpoint == "unknown":

@@ -167,6 +167,10 @@ class Emulator:
         """Let this go wrong too, after what was ordered before."""
         self._plan.extend([fault])
 
+    def clear_faults(self) -> None:
+        """Let nothing go wrong any more; what was ordered and not met is forgotten."""
+        self._plan.clear()
+
     async def start(self) -> None:
         """Listen.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from typing import Literal, TypeAlias
 
@@ -46,7 +46,7 @@ class KnownVoices:
         self._hashes.add(hash(uri))
 
     @contextmanager
-    def uploading(self, wanted: Voice) -> Iterator[None]:
+    def uploading(self, wanted: Voice) -> Generator[None, None, None]:
         """Note that an upload is under way, whose voice is not to be taken for another's."""
         likeness = _likeness(wanted)
         self._under_way[likeness] += 1
