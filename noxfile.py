@@ -91,3 +91,12 @@ def bench(session: nox.Session) -> None:
     """Measure against peers, side by side in one run (minutes)."""
     _install(session, "bench")
     session.run("python", "-P", "benchmarks/run.py", *session.posargs)
+
+
+@nox.session
+def simulate(session: nox.Session) -> None:
+    """Hours of quota in minutes: the table of servers, limits and latencies, and the charts of the docs."""
+    _install(session, "tests")
+    env = {"PYTHONPATH": "tests", "PYTHONSAFEPATH": "1"}
+    session.run("python", "-m", "simulation", *session.posargs, env=env)
+    session.run("python", "-m", "simulation", "--charts", "docs/_static", env=env)

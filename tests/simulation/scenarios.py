@@ -1,0 +1,171 @@
+"""One run of many uploads against one kind of quota, in virtual time, and how fast it could have been."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+from attrs import field, frozen
+from support.virtual_time import VirtualTimeLoop
+
+from siliconflow_voice import RetryPolicy, SiliconFlowError, Throttle, Timeouts, VoiceClient
+from siliconflow_voice.emulator import Emulator, Quota
+
+# As little as goes for audio with the checks off: what is simulated is time, not transport.
+AUDIO = b"RIFF" + bytes(60)
+
+
+@frozen
+class Scenario:
+    """A service, and those who upload to it."""
+
+    quota: Quota
+    uploads: int
+    coroutines: int = 32
+    latency: tuple[float, float] = (0.5, 1.5)
+    """Seconds that an answer takes."""
+
+    def __str__(self) -> str:
+        quota = self.quota
+        burst = f" of {quota.burst or quota.requests}" if quota.kind == "bucket" else ""
+        counted = "" if quota.count_refusals else ", refusals free"
+        return f"{quota.kind}{burst}{counted}"
+
+
+@frozen
+class Sample:
+    """What the throttle believed at a moment."""
+
+    at: float
+    limit: float | None
+    in_flight: int
+
+
+@frozen
+class Result:
+    """How a run went."""
+
+    failed: int
+    refused: int
+    seconds: float
+    requests: list[tuple[float, bool]] = field(repr=False)
+    """When each request came, and whether it was refused."""
+    samples: list[Sample] = field(factory=list[Sample], repr=False)
+
+
+Upload = Callable[[str, int], Awaitable[None]]
+"""Uploads one voice to an address, or raises."""
+
+
+def simulate(scenario: Scenario, *, seed: int = 0) -> Result:
+    """Run the SDK's client, as a user has it, against the emulator: real HTTP, virtual time."""
+    samples: list[Sample] = []
+
+    async def run() -> Result:
+        async with Emulator(quota=scenario.quota, latency=scenario.latency, seed=seed) as emulator:
+            throttle = Throttle(max_concurrency=scenario.coroutines)
+            async with VoiceClient(
+                "sk-test",
+                base_url=emulator.base_url,
+                throttle=throttle,
+                limits=None,
+                retry=RetryPolicy(deadline=None),
+                timeouts=Timeouts(attempt=None),
+            ) as client:
+
+                async def upload(_: str, number: int) -> None:
+                    await client.upload_voice(AUDIO, custom_name=f"v{number}", text="x", on_ambiguous="raise")
+                    [gate] = throttle.snapshot()
+                    now = asyncio.get_running_loop().time()
+                    samples.append(Sample(now, gate.requests_per_window, gate.in_flight))
+
+                return await measure(scenario, emulator, upload, samples)
+
+    return in_virtual_time(run)
+
+
+async def measure(
+    scenario: Scenario, emulator: Emulator, upload: Upload, samples: list[Sample] | None = None
+) -> Result:
+    """Upload with so many coroutines at once, and count."""
+    numbers = iter(range(scenario.uploads))
+    failed = 0
+
+    async def work() -> None:
+        nonlocal failed
+        for number in numbers:
+            try:
+                await upload(emulator.base_url, number)
+            except (SiliconFlowError, ConnectionError):
+                failed += 1
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(scenario.coroutines):
+            group.create_task(work())
+    requests = [
+        (request.at, request.refused) for request in emulator.requests if request.endpoint == "upload"
+    ]
+    refused = sum(was_refused for _, was_refused in requests)
+    return Result(failed, refused, asyncio.get_running_loop().time(), requests, samples or [])
+
+
+def in_virtual_time(run: Callable[[], Awaitable[Result]]) -> Result:
+    """Run it to its end in a loop that doesn't wait."""
+
+    async def main() -> Result:
+        return await run()
+
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        return runner.run(main())
+
+
+def ideal_seconds(scenario: Scenario) -> float:
+    """How long it would take one who knows the quota, sends whenever there is room, and is never refused."""
+    free = [0.0] * scenario.coroutines
+    takes = sum(scenario.latency) / 2
+    room = _Room(scenario.quota)
+    end = 0.0
+    for _ in range(scenario.uploads):
+        sent = room.take(heapq.heappop(free))
+        end = max(end, sent + takes)
+        heapq.heappush(free, sent + takes)
+    return end
+
+
+class _Room:
+    """When a request could go, at the earliest."""
+
+    def __init__(self, quota: Quota) -> None:
+        self._quota = quota
+        self._limit = quota.requests or 0
+        self._burst = float(quota.burst or self._limit)
+        self._sent: deque[float] = deque(maxlen=self._limit)
+        self._level = self._burst
+        self._at = 0.0
+
+    def take(self, earliest: float) -> float:
+        window = self._quota.window
+        match self._quota.kind:
+            case "sliding":
+                full = len(self._sent) == self._limit
+                at = max(earliest, self._sent[0] + window) if full else earliest
+                self._sent.append(at)
+            case "fixed":
+                at = max(earliest, self._at)
+                in_window = sum(sent // window == at // window for sent in self._sent)
+                if in_window == self._limit:
+                    at = (at // window + 1) * window
+                self._sent.append(at)
+                self._at = at
+            case _:
+                rate = self._limit / window
+                at = max(earliest, self._at)
+                self._level = min(self._burst, self._level + (at - self._at) * rate)
+                if self._level < 1:
+                    at += (1 - self._level) / rate
+                    self._level = 1.0
+                self._level -= 1
+                self._at = at
+        return at

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import pytest
+
+from siliconflow_voice.emulator import Quota
+from simulation.__main__ import quotas
+from simulation.brownout import simulate_brownout
+from simulation.chart import Panel, draw
+from simulation.lossy import simulate_lossy
+from simulation.policies import BotocoreAdaptive, openai_defaults, simulate_policy
+from simulation.scenarios import Scenario, ideal_seconds, simulate
+
+SLIDING = Scenario(Quota(requests=60, kind="sliding"), 400)
+
+
+@pytest.mark.parametrize("quota", list(quotas(60)), ids=lambda quota: str(Scenario(quota, 0)))
+def test_a_limit_that_nobody_declared_is_learned_and_kept(quota: Quota) -> None:
+    scenario = Scenario(quota, 400)
+    result = simulate(scenario)
+    assert result.failed == 0
+    assert result.refused <= 0.15 * scenario.uploads
+    assert result.seconds <= 1.15 * ideal_seconds(scenario)
+
+
+def test_it_does_better_than_policies_that_know_nothing_of_each_other() -> None:
+    mine = simulate(SLIDING)
+    adaptive = simulate_policy(SLIDING, BotocoreAdaptive)
+    openai = simulate_policy(SLIDING, lambda: openai_defaults)
+    assert mine.refused < adaptive.refused / 3
+    assert openai.failed > 100
+
+
+def test_a_brown_out_is_not_made_worse() -> None:
+    brownout = simulate_brownout()
+    assert brownout.stored == brownout.uploads
+    assert brownout.attempts_in_all <= 1.2 * brownout.stored
+    assert brownout.seconds_to_full_speed <= 20
+
+
+def test_answers_that_are_lost_make_no_duplicates() -> None:
+    lossy = simulate_lossy(uploads=300)
+    assert (lossy.stored, lossy.duplicates) == (300, 0)
+    assert lossy.recovered > 10
+
+
+def test_a_run_can_be_drawn() -> None:
+    result = simulate(Scenario(Quota(requests=60), 80))
+    drawing = draw([Panel("80 & more", result, 60)])
+    assert drawing.count("<polyline") == 1
+    assert "80 &amp; more" in drawing
+
+
+@pytest.mark.parametrize(
+    ("quota", "seconds"),
+    [
+        (Quota(requests=60), 361),
+        (Quota(requests=60, kind="sliding"), 361),
+        (Quota(requests=60, kind="bucket"), 341),
+        (Quota(requests=60, kind="bucket", burst=10), 391),
+    ],
+    ids=["fixed", "sliding", "bucket", "small bucket"],
+)
+def test_the_ideal_is_what_the_quota_allows(quota: Quota, seconds: float) -> None:
+    assert ideal_seconds(Scenario(quota, 400)) == pytest.approx(seconds, abs=1.5)
