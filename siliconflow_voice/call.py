@@ -45,6 +45,8 @@ class Call:
     """Whether to send again what may have been stored."""
     retries: bool = True
     """Whether the policy tries anything twice."""
+    may_be_stored: bool = field(default=False, init=False)
+    """Whether all of it was sent, and nobody knows what became of it."""
     _attempts: list[Attempt] = field(factory=list[Attempt], init=False)
     _last_error: SiliconFlowError | None = field(default=None, init=False)
     _started: float = field(factory=lambda: asyncio.get_running_loop().time(), init=False)
@@ -78,7 +80,10 @@ class Call:
             async with asyncio.timeout_at(self._started if in_vain else self.until):
                 self._admission = await self.gate.enter(self._turn, self.request.tokens, retry=retry)
         except TimeoutError:
-            error = self._last_error or APITimeoutError("The deadline passed while waiting for the throttle")
+            reason = "would pass" if in_vain else "passed"
+            error = self._last_error or APITimeoutError(
+                f"The deadline {reason} while waiting for the throttle"
+            )
         else:
             self._began = asyncio.get_running_loop().time()
             return
@@ -98,6 +103,7 @@ class Call:
         """Take down an attempt that went wrong."""
         self._last_error = error
         error.failure = failure
+        self.may_be_stored |= failure is Failure.UNKNOWN
         facts: dict[str, Any] = {}
         if isinstance(error, APIStatusError | InvalidResponseError):
             facts = {"status": error.status, "trace_id": error.trace_id}
@@ -135,6 +141,13 @@ class Call:
         final.attempts = self.history
         self._finish(final)
         return final
+
+    def cancelled(self, error: asyncio.CancelledError) -> None:
+        """Note on a cancellation what it may leave behind."""
+        if self.may_be_stored and not self.request.repeatable:
+            error.add_note(
+                f"{self.request.operation} {self.subject}: all was sent, and the voice may have been stored"
+            )
 
     def _final(self, error: SiliconFlowError) -> SiliconFlowError:
         wrapped: SiliconFlowError

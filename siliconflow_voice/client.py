@@ -130,7 +130,8 @@ class VoiceClient:
     async def close(self) -> None:
         """Close the client and its own session; a borrowed one, or that of a sibling, stays open.
 
-        Calls under way fail, each with the error that fits what it was doing. Closing twice does nothing.
+        Calls under way fail, each with the error that fits what it was doing; those that wait for their turn,
+        when it comes. Closing twice does nothing.
         """
         self._closed = True
         if not self._is_sibling:
@@ -259,17 +260,25 @@ class VoiceClient:
         two machines that ask at the same moment may both upload it. The audio is not compared: the service
         doesn't give it back.
 
-        Takes what :meth:`upload_voice` takes, and raises what that and :meth:`list_voices` raise.
+        Takes what :meth:`upload_voice` takes, and raises what that and :meth:`list_voices` raise. The upload
+        has a deadline of its own, from when the list has come.
         """
-        self._ready()
+        until = self._ready().until()
         check_texts(self._limits, custom_name=custom_name, text=text, model=model)
         wanted = Voice("", model, custom_name, text)
         lock = self._ensuring.setdefault((model, custom_name, text.strip()), asyncio.Lock())
-        async with lock:
-            for voice in await self.list_voices():
-                if alike(voice, wanted):
-                    return voice
-            return await self.upload_voice(
+        try:
+            async with asyncio.timeout_at(until):
+                await lock.acquire()
+        except TimeoutError:
+            raise APITimeoutError(f"The deadline passed while another call ensures {custom_name}") from None
+        try:
+            voices = await self._list(until)
+            # What may be under way is not to be taken for old.
+            if not self._known.busy:
+                self._known.learn(voices)
+            found = next((voice for voice in voices if alike(voice, wanted)), None)
+            return found or await self.upload_voice(
                 audio,
                 custom_name=custom_name,
                 text=text,
@@ -278,6 +287,8 @@ class VoiceClient:
                 on_ambiguous=on_ambiguous,
                 progress=progress,
             )
+        finally:
+            lock.release()
 
     async def list_voices(self) -> list[Voice]:
         """List the account's own voices.

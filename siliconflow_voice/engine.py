@@ -122,12 +122,20 @@ class Engine:
                 if recover is None or error.failure is not Failure.UNKNOWN:
                     raise
                 unknown = error
-            return await _recovered(recover, unknown)
+            found = await _recovered(recover, unknown)
+            if found is None:
+                call.may_be_stored = False
+                unknown.failure = Failure.NOT_SENT
+                raise unknown
+            return found
 
         try:
             done = await self.retry.call(
                 attempt, retryable=call.retryable, before_wait=call.waiting, until=until
             )
+        except asyncio.CancelledError as cancelled:
+            call.cancelled(cancelled)
+            raise
         except SiliconFlowError as error:
             final = call.gave_up(error)
         else:
@@ -162,11 +170,8 @@ class Engine:
             )
             answer = evolve(answer, key=self.key)
             value = parse(answer)
-        except asyncio.CancelledError as cancelled:
-            if transfer.body_sent and not request.repeatable:
-                cancelled.add_note(
-                    f"{request.operation} {call.subject}: all was sent, and the voice may have been stored"
-                )
+        except asyncio.CancelledError:
+            call.may_be_stored |= transfer.body_sent
             raise
         except SiliconFlowError as error:
             call.failed(error, classify(error, body_sent=transfer.body_sent))
@@ -185,14 +190,11 @@ def _report(progress: Progress, size: int | None, sent: int) -> None:
     guarded(progress, sent, size)
 
 
-async def _recovered(recover: Callable[[], Awaitable[T | None]], unknown: SiliconFlowError) -> Done[T]:
-    """Find what was stored though its answer was lost; raise *unknown*, as no longer that, if it wasn't."""
+async def _recovered(recover: Callable[[], Awaitable[T | None]], unknown: SiliconFlowError) -> Done[T] | None:
+    """Find what was stored though its answer was lost; None if it wasn't."""
     try:
         found = await recover()
     except AmbiguousUploadError as error:
         error.failure = Failure.UNKNOWN
         raise error from unknown
-    if found is not None:
-        return Done(found, None, ())
-    unknown.failure = Failure.NOT_SENT
-    raise unknown
+    return None if found is None else Done(found, None, ())

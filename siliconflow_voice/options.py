@@ -59,7 +59,14 @@ def check_callback(name: str, callback: object) -> None:
     Raises:
         ConfigurationError: It is one, or can't be called.
     """
-    if callback is not None and (not callable(callback) or iscoroutinefunction(callback)):
+    if callback is None:
+        return
+    # An object may have a coroutine function for its call.
+    if (
+        not callable(callback)
+        or iscoroutinefunction(callback)
+        or iscoroutinefunction(type(callback).__call__)
+    ):
         raise ConfigurationError(f"{name} takes a plain function, not {callback!r}")
 
 

@@ -269,6 +269,18 @@ async def test_two_uploads_of_one_name_make_two_voices(client: VoiceClient) -> N
 
 
 @virtual_time
+async def test_two_uploads_of_one_name_may_be_under_way_together() -> None:
+    async with Emulator(latency=(1, 9)) as emulator:
+        async with VoiceClient("sk-test", base_url=emulator.base_url) as client, asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(client.upload_voice(SPEECH, custom_name="twin", text=TEXT))
+                for _ in range(3)
+            ]
+        assert {task.result().uri for task in tasks} == {voice.uri for voice in emulator.voices}
+    assert len({task.result().uri for task in tasks}) == 3
+
+
+@virtual_time
 async def test_hundreds_of_uploads_share_one_client() -> None:
     async with (
         Emulator(latency=(0.5, 1.5)) as emulator,

@@ -69,6 +69,9 @@ class Transfer:
         finally:
             if transport is not None:
                 transport.set_write_buffer_limits()
+                if not self.body_sent and transport.get_write_buffer_size():
+                    # To close it would send what waits first, however long the service lets it wait.
+                    transport.abort()
             self._ended.set()
 
     async def ended(self) -> None:

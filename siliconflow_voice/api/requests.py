@@ -73,7 +73,7 @@ def upload_voice(
         "POST",
         "uploads/audio/voice",
         model=model,
-        tokens=float(len(text)),
+        tokens=float(max(len(text), 1)),
         envelope=envelope,
         repeatable=False,
     )

@@ -224,8 +224,7 @@ class FileReading(Reading):
             return facts_of(head, self._size, self._content_type, whole)
 
     def _rewound(self) -> BinaryIO:
-        if self._start is not None:
-            self._file.seek(self._start)
+        self._file.seek(self._start or 0)
         return self._file
 
     def _check(self, file: BinaryIO) -> None:
@@ -271,7 +270,8 @@ class StreamReading(Reading):
     async def close(self) -> None:
         # It is of no use to anybody any more, and what it holds should not wait for the collector.
         close = getattr(self._chunks, "aclose", None)
-        if close is not None:
+        # One that runs is being closed already, by whoever reads it.
+        if close is not None and not getattr(self._chunks, "ag_running", False):
             try:
                 await close()
             except Exception:

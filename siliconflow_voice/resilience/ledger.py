@@ -49,6 +49,8 @@ class Ledger:
             _, sent, accepted = self._slots.popleft()
             self.sent -= sent
             self.accepted -= accepted
+        if not self._slots:
+            self.sent = self.accepted = 0.0  # not what rounding has left of them
 
     def frees(self, cost: float) -> float | None:
         """Give the time by which *cost* will have aged out; None if there is not as much."""

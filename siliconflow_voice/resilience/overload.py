@@ -7,6 +7,9 @@ from attrs import define, field
 __all__ = ["Overload"]
 
 _DECREASE = 0.5
+# Doubled up to this share of where it broke down: all the way would break it again at once.
+_THRESHOLD = 0.75
+_SOME = 4
 _FIRST_REST = 0.5
 _LONGEST_REST = 8.0
 
@@ -20,9 +23,9 @@ _EARNED_BY_SECOND = 0.5
 class Overload:
     """How many requests a service that answers 503 is to have at once.
 
-    Halved by the first 503 among those that were under way together; doubled by each round of successes up to
-    where it broke down, and one more for each round after that. Where even one at a time is too many, there
-    is a rest of half a second between them, doubled each time, up to eight.
+    Halved by the first 503 among those that were under way together; doubled by each round of successes until
+    near where it broke down, and one more for each round after that. Where even one at a time is too many,
+    there is a rest of half a second between them, doubled each time, up to eight.
     """
 
     capacity: int
@@ -31,6 +34,8 @@ class Overload:
     """Requests at once now."""
     resting_until: float = 0.0
     _threshold: float = field(init=False)
+    _accepted: int = _SOME
+    """Since the last 503."""
     _rest: float = _FIRST_REST
     _epoch: int = 0
     _budget: float = _BUDGET
@@ -59,6 +64,7 @@ class Overload:
     def accepted(self) -> None:
         """Learn from a success."""
         self._rest = _FIRST_REST
+        self._accepted += 1
         self._earn(_EARNED_BY_SUCCESS)
         if self.allowed < self.capacity:
             self.allowed += 1.0 if self.allowed < self._threshold else 1 / self.allowed
@@ -72,7 +78,11 @@ class Overload:
         if self.allowed <= 1:
             self.resting_until = now + self._rest
             self._rest = min(self._rest * 2, _LONGEST_REST)
-        self._threshold = self.allowed = max(self.allowed * _DECREASE, 1.0)
+        if self._accepted >= _SOME:
+            # Of a series of them, only the first tells how much was too much.
+            self._threshold = self.allowed * _THRESHOLD
+        self._accepted = 0
+        self.allowed = max(self.allowed * _DECREASE, 1.0)
 
     def _earn(self, amount: float) -> None:
         self._budget = min(self._budget + amount, _BUDGET)

@@ -37,14 +37,15 @@ _SQUARED = 1 / 3000
 # A probe comes this much later than an evenly refilled bucket would have room for it.
 _PROBE_MARGIN = 1.1
 _PROBES = 2
+_EARLY = 4
 
 _FEW = 4
 
 # Probes a window, the first time, where nothing was ever accepted.
 _ASKING = 30
 
-_GROWTH = 1.5
-_CREEP = 0.01
+_GROWTH = 1.3
+_CREEP = 0.005
 _CREEP_MOST = 0.05
 _CREEP_ACCEPTED = 16
 
@@ -86,7 +87,7 @@ class _Traffic:
 
     @property
     def usual_cost(self) -> float:
-        return self.answered_cost / self.answered if self.answered else 1.0
+        return self.answered_cost / self.answered if self.answered_cost else 1.0
 
 
 @define(eq=False)
@@ -105,18 +106,21 @@ class _Opening:
         return self
 
     def late(self, now: float, let: Pass, *, accepted: bool) -> None:
-        pass
+        """Learn nothing, and never be asked to: only after a refusal is an answer late."""
 
     def refused(self, now: float) -> _Phase:
         traffic = self.traffic
-        if not traffic.accepted:
+        if not traffic.accepted_cost:
             # Nothing to go by; perhaps others have used up the minute. Ask again, more seldom each time.
             rate = _ASKING * traffic.usual_cost / traffic.window
             return _Paced(traffic, rate, empty_at=now, since=now, failed=1)
-        limit = traffic.ledger.accepted
+        # What was accepted may have aged out long ago.
+        limit = max(traffic.ledger.accepted, traffic.usual_cost)
         began = now if traffic.began_at is None else traffic.began_at
         # Were it a bucket that holds no more than a window's worth, then it refills at least at this rate.
         rate = traffic.accepted_cost / (now - began + traffic.window)
+        refilled_after = traffic.usual_cost / rate
+        early = max(now - began, _EARLY * traffic.latency)
         return _Window(
             traffic,
             limit,
@@ -124,11 +128,9 @@ class _Opening:
             closed_at=now,
             began_at=began,
             bucket_rate=rate,
-            probe_at=now + traffic.usual_cost / rate,
+            probe_at=now + refilled_after,
+            early_probe_at=now + early if 0 < early < refilled_after / 2 else math.inf,
         )
-
-    def trial_refused(self, now: float) -> _Phase:  # noqa: ARG002
-        raise AssertionError("there are no trials while nothing is known")
 
     def _at_once(self, now: float) -> float:
         traffic = self.traffic
@@ -159,6 +161,8 @@ class _Window:
     """What it would refill at least, if it were a bucket."""
     probe_at: float | None
     """When to send a probe; None when it is settled that this is a window."""
+    early_probe_at: float = math.inf
+    """A limit that was met within a moment may be one a second: that would be seen as soon."""
     probes: int = 0
     refusals: int = 1
     """Since it closed: a bucket may have been drained by them."""
@@ -174,7 +178,11 @@ class _Window:
         room = self.limit - self.traffic.used
         if room >= cost - _ROUNDING or self.traffic.used == 0:
             return now
-        at = self.traffic.ledger.frees(cost - room - _ROUNDING)
+        short = cost - room
+        if not self.traffic.in_flight:
+            # What costs more than the limit goes once nothing else counts any more.
+            short = min(short, self.traffic.ledger.sent)
+        at = self.traffic.ledger.frees(short - _ROUNDING)
         if self.probe_at is None:
             if self.trial_out or room < -_ROUNDING or at is None:
                 return at
@@ -182,7 +190,8 @@ class _Window:
             return min(at, max(now, self.creep_at, (self.sent_at + at) / 2))
         if self.trial_out or self.traffic.in_flight > self.traffic.in_flight_of_epoch:
             return at  # one at a time, and not before all is known of those that were sent before
-        return max(now, self.probe_at if at is None else min(at, self.probe_at))
+        probe_at = min(self.probe_at, self.early_probe_at)
+        return max(now, probe_at if at is None else min(at, probe_at))
 
     def let_pass(self, now: float, let: Pass) -> None:
         self.sent_at = now
@@ -242,6 +251,9 @@ class _Window:
             self._creep_later(now)
             return self
         self.refusals += 1
+        if self.early_probe_at < self.probe_at:
+            self.early_probe_at = math.inf
+            return self
         self.probes += 1
         if self.probes == _PROBES:
             self._settle(now)
@@ -340,9 +352,6 @@ class _Paced:
         self.next_at = now + min(wait, self.traffic.window / 2)
         return self
 
-    def trial_refused(self, now: float) -> _Phase:  # noqa: ARG002
-        raise AssertionError("at a pace nothing is a trial")
-
 
 _Phase: TypeAlias = "_Opening | _Window | _Paced"
 
@@ -411,7 +420,7 @@ class Pace:
         if not late:
             traffic.in_flight_of_epoch -= 1
         if accepted is None:
-            if let.trial and not late and isinstance(self._phase, _Window):
+            if let.trial and isinstance(self._phase, _Window):
                 self._phase.trial_out = False
             return
         taken = now - let.sent_at
@@ -423,7 +432,7 @@ class Pace:
             self._phase.late(now, let, accepted=accepted)
         elif accepted:
             self._phase = self._phase.accepted(now, let)
-        elif let.trial:
+        elif let.trial and isinstance(self._phase, _Window):
             self._phase = self._phase.trial_refused(now)
         else:
             traffic.epoch += 1

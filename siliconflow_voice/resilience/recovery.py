@@ -41,9 +41,19 @@ class KnownVoices:
     _latest: tuple[float, list[Voice]] | None = field(default=None, repr=False)
     """When the latest listing for a search began, and what it found; kept while somebody searches."""
 
+    @property
+    def busy(self) -> bool:
+        """Whether an upload is under way, whose voice a listing could show already."""
+        return bool(self._under_way)
+
     def add(self, uri: str) -> None:
         """Remember a voice that some upload is known to have made."""
         self._hashes.add(hash(uri))
+
+    def learn(self, voices: list[Voice]) -> None:
+        """Remember all that the account has."""
+        self._hashes.update(hash(voice.uri) for voice in voices)
+        self.complete = True
 
     @contextmanager
     def uploading(self, wanted: Voice) -> Generator[None, None, None]:
@@ -67,9 +77,7 @@ class KnownVoices:
                 now = asyncio.get_running_loop().time()
                 if not self.complete and now >= self._try_again_at:
                     self._try_again_at = now + _TRY_AGAIN
-                    voices = await list_voices()
-                    self._hashes.update(hash(voice.uri) for voice in voices)
-                    self.complete = True
+                    self.learn(await list_voices())
         except (SiliconFlowError, TimeoutError):
             return False
         except asyncio.CancelledError:

@@ -142,8 +142,9 @@ class Gate:
                 f"has an estimated {tokens:g} tokens; the throttle allows {self.tokens.declared:g} a minute",
             )
         loop = asyncio.get_running_loop()
-        if not self._waiting and self._ready_at(loop.time(), tokens, retry=retry) == loop.time():
-            return self._let_pass(loop.time(), tokens, retry=retry)
+        now = loop.time()
+        if not self._waiting and self._ready_at(now, tokens, retry=retry) == now:
+            return self._let_pass(now, tokens, retry=retry)
         waiter = _Waiter(turn, tokens, retry, loop.create_future())
         heapq.heappush(self._waiting, waiter)
         self._admit()

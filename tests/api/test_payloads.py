@@ -35,6 +35,7 @@ class Transport(asyncio.WriteTransport):
     def __init__(self, *, encrypted: bool = False) -> None:
         super().__init__({"ssl_object": object()} if encrypted else {})
         self.waiting = 0
+        self.aborted = False
         self.limits: list[tuple[int | None, int | None]] = []
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
@@ -42,6 +43,9 @@ class Transport(asyncio.WriteTransport):
 
     def get_write_buffer_size(self) -> int:
         return self.waiting
+
+    def abort(self) -> None:
+        self.aborted = True
 
 
 class Writer(AbstractStreamWriter):
@@ -191,6 +195,15 @@ async def test_a_body_that_was_not_written_whole_was_not_sent(envelope: Envelope
     with pytest.raises(ConnectionResetError):
         await RequestPayload(envelope, source.blocks(), 5, transfer).write(writer)
     assert (transfer.body_sent, transfer.error, transport.limits[-1]) == (False, None, (None, None))
+
+
+@pytest.mark.parametrize("waiting", [0, 3])
+async def test_what_waits_in_a_buffer_when_a_body_breaks_off_is_not_sent(waiting: int) -> None:
+    transport = Transport()
+    transport.waiting = waiting
+    with pytest.raises(ConnectionResetError):
+        await RequestPayload(PLAIN, blocks_of([b"a"]), 1, Transfer()).write(Writer(transport, breaks_at=9))
+    assert transport.aborted == bool(waiting)
 
 
 async def test_the_source_is_closed_when_the_connection_breaks() -> None:

@@ -67,8 +67,8 @@ def line(scenario: Scenario, result: Result) -> str:
     )
 
 
-def compare(scenario: Scenario) -> None:
-    """Print what reference policies make of the same."""
+def compare(scenario: Scenario) -> Iterator[str]:
+    """Say what reference policies make of the same."""
     policies = {
         "openai-python's defaults": lambda: openai_defaults,
         "botocore standard, 10 attempts": lambda: botocore_standard,
@@ -76,7 +76,7 @@ def compare(scenario: Scenario) -> None:
     }
     for name, policy in policies.items():
         result = simulate_policy(scenario, policy)  # type: ignore[arg-type]
-        print(
+        yield (
             f"  {name:34} {result.failed:4} failed  {result.refused:5} refused  {result.seconds:7.0f} s  "
             f"{result.seconds / ideal_seconds(scenario):5.2f} x"
         )
@@ -110,9 +110,9 @@ def charts(folder: Path) -> None:
     )
 
 
-def say(brownout: BrownOut) -> None:
-    """Print what became of a brown-out."""
-    print(
+def describe(brownout: BrownOut) -> str:
+    """Say what became of a brown-out."""
+    return (
         f"brown-out, 60 s of 503s at 90 %: {brownout.stored} of {brownout.uploads} stored, "
         f"{brownout.attempts_in_all} attempts ({brownout.attempts_in_all / brownout.stored:.3f} an upload); "
         f"within it {brownout.attempts_within} attempts, {brownout.stored_within} stored; "
@@ -124,9 +124,16 @@ def main() -> None:
     """Print it all."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--charts", type=Path, help="draw them into this folder, instead of the table")
+    parser.add_argument("--table", type=Path, help="write the table into this file too")
     parser.add_argument("--quick", action="store_true", help="only what must come out well")
     options = parser.parse_args()
     began = time.perf_counter()
+    lines: list[str] = []
+
+    def tell(text: str) -> None:
+        print(text, flush=True)
+        lines.append(text)
+
     if options.charts:
         charts(options.charts)
         return
@@ -135,21 +142,22 @@ def main() -> None:
     for scenario in scenarios:
         row = line(scenario, simulate(scenario))
         marks.append(row[-1])
-        print(row, flush=True)
-    print(
+        tell(row)
+    tell(
         f"\n{len(marks)} combinations: {marks.count(' ')} reach the aim (5 % refused, 1.05 x the ideal), "
         f"\n{marks.count('.')} the floor (15 %, 1.15 x), {marks.count('x')} neither.\n"
     )
     scenario = Scenario(Quota(requests=60, kind="sliding"), 400)
-    print(f"others, on {scenario}, 60/min, 400 uploads:")
-    compare(scenario)
-    print()
-    say(simulate_brownout())
+    tell(f"others, on {scenario}, 60/min, 400 uploads:")
+    for text in (*compare(scenario), "", describe(simulate_brownout())):
+        tell(text)
     lossy = simulate_lossy()
-    print(
+    tell(
         f"one answer of ten lost after storing: {lossy.stored} of {lossy.uploads} stored, "
         f"{lossy.duplicates} twice, {lossy.recovered} recovered ({lossy.lists} lists), {lossy.seconds:.0f} s"
     )
+    if options.table:
+        options.table.write_text("\n".join(lines) + "\n", encoding="utf-8")
     print(f"\n{time.perf_counter() - began:.0f} s of real time")
 
 

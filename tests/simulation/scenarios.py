@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -26,6 +27,12 @@ class Scenario:
     coroutines: int = 32
     latency: tuple[float, float] = (0.5, 1.5)
     """Seconds that an answer takes."""
+    later: tuple[float, Quota] | None = None
+    """When the quota is exchanged for another, and for which."""
+    others_every: float | None = None
+    """Seconds between the uploads of somebody else, who uses the same account and never waits."""
+    text: str = "x"
+    """The longest text: those of the uploads are of any length up to its."""
 
     def __str__(self) -> str:
         quota = self.quota
@@ -76,14 +83,42 @@ def simulate(scenario: Scenario, *, seed: int = 0) -> Result:
             ) as client:
 
                 async def upload(_: str, number: int) -> None:
-                    await client.upload_voice(AUDIO, custom_name=f"v{number}", text="x", on_ambiguous="raise")
+                    text = scenario.text[: number * 7 % len(scenario.text) + 1]
+                    await client.upload_voice(
+                        AUDIO, custom_name=f"v{number}", text=text, on_ambiguous="raise"
+                    )
                     [gate] = throttle.snapshot()
                     now = asyncio.get_running_loop().time()
                     samples.append(Sample(now, gate.requests_per_window, gate.in_flight))
 
-                return await measure(scenario, emulator, upload, samples)
+                if scenario.later is not None:
+                    at, quota = scenario.later
+                    asyncio.get_running_loop().call_at(at, setattr, emulator, "quota", quota)
+                others = asyncio.create_task(_others(emulator.base_url, scenario.others_every))
+                try:
+                    return await measure(scenario, emulator, upload, samples)
+                finally:
+                    others.cancel()
 
     return in_virtual_time(run)
+
+
+async def _others(base_url: str, every: float | None) -> None:
+    """Use up a part of the account's quota from elsewhere."""
+    if every is None:
+        return
+    async with (
+        VoiceClient("sk-test", base_url=base_url, limits=None, retry=RetryPolicy.none()) as client,
+        asyncio.TaskGroup() as group,
+    ):
+        while True:
+            await asyncio.sleep(every)
+            group.create_task(_one_of_the_others(client))
+
+
+async def _one_of_the_others(client: VoiceClient) -> None:
+    with contextlib.suppress(SiliconFlowError):
+        await client.upload_voice(AUDIO, custom_name="others", text="x", on_ambiguous="raise")
 
 
 async def measure(

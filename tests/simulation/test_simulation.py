@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 
 from siliconflow_voice.emulator import Quota
@@ -9,6 +11,8 @@ from simulation.chart import Panel, draw
 from simulation.lossy import simulate_lossy
 from simulation.policies import BotocoreAdaptive, openai_defaults, simulate_policy
 from simulation.scenarios import Scenario, ideal_seconds, simulate
+
+Kind = Literal["fixed", "sliding", "bucket"]
 
 SLIDING = Scenario(Quota(requests=60, kind="sliding"), 400)
 
@@ -20,6 +24,45 @@ def test_a_limit_that_nobody_declared_is_learned_and_kept(quota: Quota) -> None:
     assert result.failed == 0
     assert result.refused <= 0.15 * scenario.uploads
     assert result.seconds <= 1.15 * ideal_seconds(scenario)
+
+
+def limited(requests: int, kind: Kind) -> Quota:
+    return Quota(requests=requests, kind=kind)
+
+
+@pytest.mark.parametrize("kind", ["fixed", "sliding", "bucket"])
+def test_a_limit_that_is_raised_is_found_out(kind: Kind) -> None:
+    scenario = Scenario(limited(60, kind), 600, later=(150, limited(120, kind)))
+    result = simulate(scenario)
+    unraised = ideal_seconds(Scenario(limited(60, kind), 600))
+    assert result.failed == 0
+    assert result.seconds < 0.97 * unraised
+
+
+@pytest.mark.parametrize("kind", ["fixed", "sliding", "bucket"])
+def test_a_limit_that_is_lowered_is_found_out(kind: Kind) -> None:
+    result = simulate(Scenario(limited(120, kind), 400, later=(100, limited(60, kind))))
+    assert result.failed == 0
+    assert result.refused <= 0.25 * 400
+    assert result.seconds <= 450
+
+
+@pytest.mark.parametrize("kind", ["fixed", "sliding", "bucket"])
+def test_what_others_use_of_the_account_is_left_to_them(kind: Kind) -> None:
+    scenario = Scenario(limited(60, kind), 300, others_every=2.0)
+    result = simulate(scenario)
+    assert result.failed == 0
+    assert result.seconds <= 1.4 * 300 / 30 * 60
+
+
+@pytest.mark.parametrize("kind", ["fixed", "sliding"])
+def test_a_limit_of_tokens_is_learned_though_texts_differ(kind: Kind) -> None:
+    quota = Quota(tokens=600, kind=kind)
+    scenario = Scenario(quota, 200, text="慢" * 39)  # twenty tokens each, on average: thirty a minute
+    result = simulate(scenario)
+    assert result.failed == 0
+    assert result.refused <= 0.25 * 200
+    assert result.seconds <= 1.25 * 200 / 30 * 60
 
 
 def test_it_does_better_than_policies_that_know_nothing_of_each_other() -> None:

@@ -8,6 +8,7 @@ import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from ssl import SSLContext
+from typing import cast
 
 from attrs import define, field
 
@@ -22,6 +23,8 @@ class Exchange:
     writer: asyncio.StreamWriter
     head: bytes = b""
     body: bytes = b""
+    whole: bool = False
+    """Whether all of the body was read."""
 
     async def read_head(self) -> bytes:
         """Read a request's line and headers."""
@@ -30,18 +33,42 @@ class Exchange:
 
     async def read_request(self) -> bytes:
         """Read a whole request; give its body, chunks put together."""
-        head = (await self.read_head()).lower()
+        await self.read_head()
+        return await self.read_body()
+
+    async def read_body(self, at_least: int | None = None) -> bytes:
+        """Read the body after its head, or so many bytes of it; another call goes on from there."""
+        head = self.head.lower()
         if b"transfer-encoding: chunked" in head:
-            parts = []
-            while size := int((await self.reader.readuntil(b"\r\n")).strip(), 16):
+            parts = [self.body]
+            read = len(self.body)
+            while not self.whole and (at_least is None or read < at_least):
+                size = int((await self.reader.readuntil(b"\r\n")).strip(), 16)
                 parts.append(await self.reader.readexactly(size))
                 await self.reader.readexactly(2)
-            await self.reader.readexactly(2)
+                read += size
+                self.whole = not size
             self.body = b"".join(parts)
         elif b"content-length: " in head:
             size = int(head.split(b"content-length: ")[1].split(b"\r\n")[0])
-            self.body = await self.reader.readexactly(size)
+            wanted = size if at_least is None else min(at_least, size)
+            self.body += await self.reader.readexactly(max(wanted - len(self.body), 0))
+            self.whole = len(self.body) == size
         return self.body
+
+    def stop_reading(self) -> None:
+        """Leave in the kernel's buffer what comes from now on."""
+        cast("asyncio.Transport", self.writer.transport).pause_reading()
+
+    def read_on(self) -> None:
+        """Undo that."""
+        cast("asyncio.Transport", self.writer.transport).resume_reading()
+
+    async def read_to_the_end(self) -> None:
+        """Read on, until the client ends the connection."""
+        self.read_on()
+        while await self.reader.read(1 << 20):
+            pass
 
     async def send(self, data: bytes) -> None:
         self.writer.write(data)
@@ -85,6 +112,15 @@ class RawServer:
             self._tasks.discard(task)
             writer.close()
 
+    @property
+    def port(self) -> int:
+        return int(self.base_url.split(":")[2].split("/")[0])
+
+    async def ended(self) -> None:
+        """Wait until each script has ended."""
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
     async def stop(self) -> None:
         for task in self._tasks:
             task.cancel()
@@ -92,13 +128,20 @@ class RawServer:
 
 
 @asynccontextmanager
-async def raw_server(*scripts: Script, ssl: SSLContext | None = None) -> AsyncIterator[RawServer]:
-    """Serve on a free port of loopback."""
+async def raw_server(
+    *scripts: Script, ssl: SSLContext | None = None, receive_buffer: int | None = None
+) -> AsyncIterator[RawServer]:
+    """Serve on a free port of loopback, each connection's bytes waiting in a buffer of the given size."""
     raw = RawServer(list(scripts))
-    server = await asyncio.start_server(raw.connected, "127.0.0.1", 0, ssl=ssl)
+    # Of a socket whose protocol is not named, asyncio doesn't know that it may turn Nagle's algorithm off.
+    listening = socket.socket(proto=socket.IPPROTO_TCP)
+    if receive_buffer is not None:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    listening.bind(("127.0.0.1", 0))
+    server = await asyncio.start_server(raw.connected, sock=listening, ssl=ssl)
     scheme = "http" if ssl is None else "https"
     host = "127.0.0.1" if ssl is None else "localhost"
-    raw.base_url = f"{scheme}://{host}:{server.sockets[0].getsockname()[1]}/v1"
+    raw.base_url = f"{scheme}://{host}:{listening.getsockname()[1]}/v1"
     try:
         yield raw
     finally:

@@ -1,0 +1,1 @@
+"""A server that breaks each exchange in one way, and what must come of it."""

@@ -1,0 +1,61 @@
+"""Virtual time that waits for threads too: for audio from paths and files.
+
+The clock stands still while a job is under way in an executor, and jumps only after nothing has come for a
+moment: under load, a kernel may deliver even loopback's bytes a little late.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import Any, TypeVar
+
+from support.virtual_time import VirtualTimeLoop, _JumpingSelector
+
+T = TypeVar("T")
+
+_PATIENCE = 0.002
+_DEADLOCK = 30
+
+
+class _PatientSelector(_JumpingSelector):
+    def __init__(self) -> None:
+        super().__init__()
+        self.jobs = 0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        real = selectors.DefaultSelector.select
+        ready = real(self, 0)
+        if ready or (timeout is not None and timeout <= 0):
+            return ready
+        if timeout is None or self.jobs:
+            ready = real(self, _DEADLOCK)
+            assert ready, "nothing left to happen: a deadlock"
+            return ready
+        ready = real(self, _PATIENCE)
+        if not ready:
+            self.now += timeout
+        return ready
+
+
+class PatientLoop(VirtualTimeLoop):
+    """An event loop in virtual time, from 0, that sees what runs in executors."""
+
+    _jumping: _PatientSelector
+
+    def __init__(self) -> None:
+        self._jumping = _PatientSelector()
+        asyncio.SelectorEventLoop.__init__(self, self._jumping)
+
+    def run_in_executor(  # type: ignore[override] # the base's is typed by TypeVarTuple
+        self, executor: Executor | None, func: Callable[..., T], *args: Any
+    ) -> asyncio.Future[T]:
+        job = super().run_in_executor(executor, func, *args)
+        self._jumping.jobs += 1
+        job.add_done_callback(self._over)
+        return job
+
+    def _over(self, _job: asyncio.Future[Any]) -> None:
+        self._jumping.jobs -= 1
