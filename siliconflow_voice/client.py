@@ -56,7 +56,7 @@ class VoiceClient:
             voice = await client.upload_voice("narrator.mp3", custom_name="narrator", text="慢工出细活")
             print(voice.uri)
 
-    Without ``async with``, close it with :meth:`close`. It belongs to the event loop that first uses it.
+    Without ``async with``, :meth:`close` it. It belongs to the event loop that first uses it.
 
     Args:
         api_key: The key; by default ``SILICONFLOW_API_KEY``. It goes to *base_url* and nowhere else.

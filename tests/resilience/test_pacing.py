@@ -134,12 +134,13 @@ def test_a_probe_that_says_nothing_is_tried_again() -> None:
     assert driver.send().trial
 
 
-def test_a_probe_that_says_nothing_after_another_refusal_is_tried_again_too() -> None:
+@pytest.mark.parametrize("said", [None, False, True])
+def test_a_probe_that_is_answered_after_another_refusal_is_no_news(said: bool | None) -> None:
     driver = closed(10)
     probe = driver.send()
     driver.now = 75
     assert not driver.try_one(accepted=False).trial
-    driver.answer(probe, accepted=None)
+    driver.answer(probe, accepted=said)
     driver.now += 300
     while driver.is_open():
         driver.try_one(accepted=True)

@@ -100,7 +100,7 @@ def charts(folder: Path) -> None:
         ("full jitter, 10 attempts", lambda: botocore_standard),
         ("openai-python's defaults", lambda: openai_defaults),
     ):
-        result = simulate_policy(scenario, policy)  # type: ignore[arg-type]
+        result = simulate_policy(scenario, policy)
         compared.append(Panel(f"{name}: {result.refused} refused, {result.failed} failed", result))
     (folder / "compared.svg").write_text(draw(compared), encoding="utf-8")
     brownout = simulate_brownout()

@@ -91,6 +91,7 @@ class Played:
 def play(case: Case, world: World) -> Played:
     """Play a case in virtual time."""
     left: list[str] = []
+    before = set(threading.enumerate())
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         with asyncio.Runner(loop_factory=PatientLoop) as runner:
@@ -99,7 +100,7 @@ def play(case: Case, world: World) -> Played:
         gc.collect()
     left += [f"a warning: {warning.message}" for warning in warned]
     left += [f"an open file: {path}" for path in _open_files(world.small.path.parent)]
-    left += [f"a thread: {thread.name}" for thread in threading.enumerate() if "siliconflow" in thread.name]
+    left += [f"a thread: {thread.name}" for thread in threading.enumerate() if thread not in before]
     played.left += left
     return played
 
