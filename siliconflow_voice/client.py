@@ -328,6 +328,8 @@ class VoiceClient:
         except TimeoutError:
             raise APITimeoutError(f"The deadline passed while {name} was read; nothing was sent") from None
         check_audio(self._limits, facts, name)
+        if facts.size is None and self._limits is not None:
+            reading.most = self._limits.max_bytes
         return facts
 
     async def _prepare(self, reading: Reading, until: float | None) -> bool:

@@ -155,7 +155,10 @@ class Engine:
         transfer = Transfer(on_sent)
         request, headers, payload = call.request, self._headers, None
         if request.envelope is not None:
-            blocks = None if call.reading is None else call.reading.blocks()
+            blocks = None
+            if call.reading is not None:
+                most = call.reading.most
+                blocks = call.reading.blocks() if most is None else call.reading.bounded(most)
             payload = RequestPayload(request.envelope, blocks, 0 if blocks is None else size, transfer)
             headers = {**headers, "Content-Type": request.envelope.content_type}
         try:

@@ -17,6 +17,7 @@ from siliconflow_voice import (
     AudioSource,
     AudioSourceError,
     ConfigurationError,
+    Encoding,
     InvalidUploadError,
     SiliconFlowError,
     SourceChangedError,
@@ -327,6 +328,23 @@ async def test_a_file_that_changes_while_it_is_sent_makes_no_voice(
     error = await upload(unlimited, audio=path, encoding=encoding, progress=progress)
     assert (type(error), emulator.voices, told[0][1]) == (SourceChangedError, [], 6_044_992)
     assert "while it was being uploaded" in str(error)
+
+
+@pytest.mark.parametrize("encoding", ["multipart", "base64"])
+async def test_a_stream_that_turns_out_too_long_is_broken_off(
+    client: VoiceClient, emulator: Emulator, encoding: Encoding
+) -> None:
+    read = 0
+
+    async def stream() -> AsyncIterator[bytes]:
+        nonlocal read
+        while True:
+            yield b"RIFF\0\0\0\0WAVE" + bytes(99_988)
+            read += 100_000
+
+    with pytest.raises(InvalidUploadError, match="more than the 5,000,000 bytes that are taken") as caught:
+        await client.upload_voice(stream(), custom_name="narrator", text="慢工", encoding=encoding)
+    assert (caught.value.field, read, emulator.voices) == ("audio", 5_000_000, [])
 
 
 async def test_an_upload_of_a_web_framework_is_told_from_the_file_inside(

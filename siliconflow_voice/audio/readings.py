@@ -38,6 +38,9 @@ _Identity: TypeAlias = "tuple[int, int, int, int]"
 class Reading(ABC):
     """Reads one source for one call. Not to be shared by calls."""
 
+    most: int | None = None
+    """Bytes that may be sent; None if that was checked before, or nobody cares."""
+
     @property
     def can_replay(self) -> bool:
         """Whether it can be read from the start: again, or for the first time."""
@@ -55,6 +58,22 @@ class Reading(ABC):
     @abstractmethod
     def blocks(self) -> AsyncGenerator[Block, None]:
         """Read it from the start, in blocks, each of which is valid until the next one is asked for."""
+
+    async def bounded(self, most: int) -> AsyncGenerator[Block, None]:
+        """Read it as :meth:`blocks` does, but no more than *most* bytes.
+
+        Raises:
+            InvalidUploadError: There are more.
+        """
+        count = 0
+        async with aclosing(self.blocks()) as blocks:
+            async for block in blocks:
+                count += len(block)
+                if count > most:
+                    raise InvalidUploadError(
+                        "audio", f"a stream of more than the {most:,} bytes that are taken"
+                    )
+                yield block
 
     def forget(self) -> None:  # noqa: B027 - most hold nothing
         """Let go of what is held in memory, since it will be a while until it is sent."""
