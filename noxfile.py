@@ -92,7 +92,9 @@ def package(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Measure against peers, side by side in one run (minutes)."""
     _install(session, "bench")
-    session.run("python", "-P", "benchmarks/run.py", *session.posargs)
+    env = {"PYTHONPATH": "benchmarks", "PYTHONSAFEPATH": "1"}
+    session.run("python", "benchmarks/run.py", *session.posargs, env=env)
+    session.run("python", "benchmarks/memory.py", env=env)
 
 
 @nox.session

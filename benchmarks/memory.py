@@ -10,6 +10,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from sink import serving
+
 from siliconflow_voice import Encoding, Timeouts, VoiceClient
 
 MIB = 1 << 20
@@ -27,7 +29,7 @@ async def upload(port: int, path: str, encoding: Encoding) -> None:
 
 def peak(port: int, path: Path, encoding: Encoding) -> float:
     """MiB that a process of its own needs at most for it."""
-    command = [sys.executable, "-P", __file__, "--child", str(port), str(path), encoding]
+    command = [sys.executable, __file__, "--child", str(port), str(path), encoding]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return float(done.stdout)
 
@@ -43,28 +45,18 @@ def main() -> None:
         asyncio.run(upload(int(port), path, encoding))
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
         return
-    sink = Path(__file__).with_name("sink.py")
-    server = subprocess.Popen([sys.executable, sink], stdout=subprocess.PIPE, text=True)
-    try:
-        assert server.stdout is not None
-        port = int(server.stdout.readline())
-        with tempfile.TemporaryDirectory() as folder:
-            tiny, large = Path(folder, "tiny"), Path(folder, "large")
-            tiny.write_bytes(bytes(1024))
-            with large.open("wb") as file:
-                for _ in range(options.mib):
-                    file.write(bytes(MIB))
-            for encoding in ENCODINGS:
-                small, big = peak(port, tiny, encoding), peak(port, large, encoding)
-                print(
-                    f"{encoding:10} 1 KiB: {small:6.1f} MiB   {options.mib} MiB: {big:6.1f} MiB   "
-                    f"+ {big - small:.1f} MiB (asked: + 12 MiB at most)"
-                )
-    finally:
-        server.terminate()
-        server.wait()
-        if server.stdout is not None:
-            server.stdout.close()
+    with serving() as port, tempfile.TemporaryDirectory() as folder:
+        tiny, large = Path(folder, "tiny"), Path(folder, "large")
+        tiny.write_bytes(bytes(1024))
+        with large.open("wb") as file:
+            for _ in range(options.mib):
+                file.write(bytes(MIB))
+        for encoding in ENCODINGS:
+            small, big = peak(port, tiny, encoding), peak(port, large, encoding)
+            print(
+                f"{encoding:10} 1 KiB: {small:6.1f} MiB   {options.mib} MiB: {big:6.1f} MiB   "
+                f"+ {big - small:.1f} MiB (asked: + 12 MiB at most)"
+            )
 
 
 if __name__ == "__main__":

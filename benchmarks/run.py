@@ -7,8 +7,6 @@ import asyncio
 import base64
 import socket
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 import wave
@@ -19,6 +17,7 @@ from pathlib import Path
 import aiohttp
 import httpx
 import openai
+from sink import serving
 
 from siliconflow_voice import Throttle, VoiceClient
 
@@ -202,24 +201,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", default="", help="peers with this in their names")
     options = parser.parse_args()
-    server = subprocess.Popen(
-        [sys.executable, Path(__file__).with_name("sink.py")], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert server.stdout is not None
-        port = int(server.stdout.readline())
-        with tempfile.TemporaryDirectory() as folder:
-            path = recording(Path(folder))
-            report(
-                asyncio.run(
-                    measure(port, path, seconds=options.seconds, rounds=options.rounds, only=options.only)
-                )
-            )
-    finally:
-        server.terminate()
-        server.wait()
-        if server.stdout is not None:
-            server.stdout.close()
+    with serving() as port, tempfile.TemporaryDirectory() as folder:
+        path = recording(Path(folder))
+        results = measure(port, path, seconds=options.seconds, rounds=options.rounds, only=options.only)
+        report(asyncio.run(results))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
+import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 _LENGTH = re.compile(rb"content-length:\s*(\d+)", re.IGNORECASE)
 _ANSWER = b'{"uri":"speech:bench:account:random"}'
@@ -51,6 +54,19 @@ class Sink(asyncio.BufferedProtocol):
             self._remaining = None
             assert self._transport is not None
             self._transport.write(self._answer)
+
+
+@contextmanager
+def serving() -> Iterator[int]:
+    """Run it in a process of its own; give its port."""
+    server = subprocess.Popen([sys.executable, __file__], stdout=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout is not None
+        with server.stdout:
+            yield int(server.stdout.readline())
+    finally:
+        server.terminate()
+        server.wait()
 
 
 async def main() -> None:

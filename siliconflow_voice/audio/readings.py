@@ -71,7 +71,7 @@ class Reading(ABC):
                 count += len(block)
                 if count > most:
                     raise InvalidUploadError(
-                        "audio", f"a stream of more than the {most:,} bytes that are taken"
+                        "audio", f"a stream of more than {most:,} bytes, which is the limit"
                     )
                 yield block
 
