@@ -71,22 +71,26 @@ class Call:
         Raises:
             SiliconFlowError: The deadline came first: the last failure, or if there was none, a timeout.
         """
-        if self.reading is not None and not self.gate.is_open(self.request.tokens):
-            self.reading.forget()
         retry = isinstance(self._last_error, OverloadedError)
+        admission = self.gate.try_enter(self.request.tokens, retry=retry)
+        if admission is None:
+            if self.reading is not None:
+                self.reading.forget()
+            admission = await self._wait(retry=retry)
+        self._admission = admission
+        self._began = asyncio.get_running_loop().time()
+
+    async def _wait(self, *, retry: bool) -> Admission:
         # To wait for a gate that will not open in time would only delay the bad news.
         in_vain = self.until is not None and self.gate.closed_until > self.until
         try:
             async with asyncio.timeout_at(self._started if in_vain else self.until):
-                self._admission = await self.gate.enter(self._turn, self.request.tokens, retry=retry)
+                return await self.gate.enter(self._turn, self.request.tokens, retry=retry)
         except TimeoutError:
             reason = "would pass" if in_vain else "passed"
             error = self._last_error or APITimeoutError(
                 f"The deadline {reason} while waiting for the throttle"
             )
-        else:
-            self._began = asyncio.get_running_loop().time()
-            return
         error.failure = Failure.NOT_SENT if self._last_error is None else error.failure
         self._out_of_time = True
         raise error

@@ -170,8 +170,8 @@ class Engine:
                 transfer=transfer,
                 timeouts=self.timeouts,
                 until=call.until,
+                key=self.key,
             )
-            answer = evolve(answer, key=self.key)
             value = parse(answer)
         except asyncio.CancelledError:
             call.may_be_stored |= transfer.body_sent

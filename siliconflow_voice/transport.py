@@ -107,6 +107,7 @@ class Connection:
         transfer: Transfer,
         timeouts: Timeouts,
         until: float | None,
+        key: str,
     ) -> Answer:
         """Send a request once, and read all of its answer.
 
@@ -136,7 +137,7 @@ class Connection:
                         middlewares=(),
                         timeout=aiohttp.ClientTimeout(total=None, connect=timeouts.connect),
                     ) as response:
-                        answer = await _read(response, request.max_answer, transfer)
+                        answer = await _read(response, request.max_answer, transfer, key)
                 finally:
                     watch.stop()
                     await transfer.ended()
@@ -203,7 +204,7 @@ class _Watch:
         self._timer = self._loop.call_at(now + stall / 4, self._look, stall)
 
 
-async def _read(response: aiohttp.ClientResponse, limit: int, transfer: Transfer) -> Answer:
+async def _read(response: aiohttp.ClientResponse, limit: int, transfer: Transfer, key: str) -> Answer:
     """Read an answer, but not without end."""
     body = bytearray()
     try:
@@ -217,7 +218,7 @@ async def _read(response: aiohttp.ClientResponse, limit: int, transfer: Transfer
         if response.status < 300:
             raise
     headers = {name.lower(): value for name, value in response.headers.items()}
-    return Answer(response.status, headers, bytes(body), overlong=len(body) > limit, limit=limit)
+    return Answer(response.status, headers, bytes(body), overlong=len(body) > limit, limit=limit, key=key)
 
 
 def _translate(problem: BaseException, url: URL) -> SiliconFlowError:

@@ -114,10 +114,25 @@ class Gate:
         """How many stand in the line."""
         return sum(not waiter.admitted.done() for waiter in self._waiting)
 
-    def is_open(self, tokens: float) -> bool:
+    def is_open(self, tokens: float, *, retry: bool = False) -> bool:
         """Whether a request would pass at once."""
         now = asyncio.get_running_loop().time()
-        return not self._waiting and self._ready_at(now, tokens, retry=False) == now
+        return not self._waiting and self._ready_at(now, tokens, retry=retry) == now
+
+    def try_enter(self, tokens: float, *, retry: bool) -> Admission | None:
+        """Pass if that is possible at once: the way of most, for whom nothing has to be set up.
+
+        Raises:
+            InvalidUploadError: It alone costs more tokens than were declared for a window.
+        """
+        if self.tokens.declared is not None and tokens > self.tokens.declared:
+            raise InvalidUploadError(
+                "text",
+                f"has an estimated {tokens:g} tokens; the throttle allows {self.tokens.declared:g} a minute",
+            )
+        if not self.is_open(tokens, retry=retry):
+            return None
+        return self._let_pass(asyncio.get_running_loop().time(), tokens, retry=retry)
 
     def opens_in(self) -> float:
         """Give the seconds until the next may pass, as far as is known; 0 if that depends on answers."""
@@ -136,16 +151,10 @@ class Gate:
         Raises:
             InvalidUploadError: It alone costs more tokens than were declared for a window.
         """
-        if self.tokens.declared is not None and tokens > self.tokens.declared:
-            raise InvalidUploadError(
-                "text",
-                f"has an estimated {tokens:g} tokens; the throttle allows {self.tokens.declared:g} a minute",
-            )
-        loop = asyncio.get_running_loop()
-        now = loop.time()
-        if not self._waiting and self._ready_at(now, tokens, retry=retry) == now:
-            return self._let_pass(now, tokens, retry=retry)
-        waiter = _Waiter(turn, tokens, retry, loop.create_future())
+        admission = self.try_enter(tokens, retry=retry)
+        if admission is not None:
+            return admission
+        waiter = _Waiter(turn, tokens, retry, asyncio.get_running_loop().create_future())
         heapq.heappush(self._waiting, waiter)
         self._admit()
         try:
@@ -182,14 +191,13 @@ class Gate:
         self._admit()
 
     def _ready_at(self, now: float, tokens: float, *, retry: bool) -> float | None:
-        times = [
-            self.overload.ready_at(now, self.in_flight, retry=retry),
-            self.requests.ready_at(now, 1.0),
-            # Only where tokens are known to be limited: the requests' pace is slow enough to begin with.
-            now if self.tokens.limit is None else self.tokens.ready_at(now, tokens),
-        ]
-        known = [at for at in times if at is not None]
-        return max(*known, self.closed_until) if len(known) == len(times) else None
+        by_overload = self.overload.ready_at(now, self.in_flight, retry=retry)
+        by_requests = self.requests.ready_at(now, 1.0)
+        # Only where tokens are known to be limited: the requests' pace is slow enough to begin with.
+        by_tokens = now if self.tokens.limit is None else self.tokens.ready_at(now, tokens)
+        if by_overload is None or by_requests is None or by_tokens is None:
+            return None
+        return max(by_overload, by_requests, by_tokens, self.closed_until)
 
     def _let_pass(self, now: float, tokens: float, *, retry: bool) -> Admission:
         self.in_flight += 1
