@@ -228,7 +228,7 @@ class VoiceClient:
             with self._known.uploading(wanted):
                 done = await engine.call(
                     request,
-                    lambda answer: evolve(wanted, uri=parse_uri(answer)),
+                    lambda answer: Voice(parse_uri(answer), model, custom_name, text),
                     subject=custom_name,
                     # What is left after that is for finding out what became of the last attempt.
                     until=_earlier(until, by=self._reserve() if recover else 0.0),

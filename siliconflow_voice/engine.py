@@ -10,7 +10,7 @@ from functools import partial
 from typing import Generic, TypeVar
 
 import aiohttp
-from attrs import define, evolve, field, frozen
+from attrs import define, field, frozen
 from yarl import URL
 
 import siliconflow_voice
@@ -140,7 +140,7 @@ class Engine:
             final = call.gave_up(error)
         else:
             call.ended()
-            return evolve(done, attempts=call.history)
+            return Done(done.value, done.trace_id, call.history)
         raise final
 
     async def _attempt(

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from typing import TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from attrs import define, field, frozen
-from tenacity import AsyncRetrying, RetryCallState
 
 from siliconflow_voice.errors import APIStatusError, RateLimitError, SiliconFlowError
 from siliconflow_voice.models import Failure
 from siliconflow_voice.validation import at_least_one, positive, positive_or_none
+
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
 
 __all__ = ["RetryPolicy"]
 
@@ -80,6 +82,8 @@ class RetryPolicy:
             return await attempt()
 
         # Few calls come this far: to set all of this up would cost a good one a tenth of its time.
+        from tenacity import AsyncRetrying  # noqa: PLC0415 - and a program that never fails its import
+
         decider = _Decider(self, retryable, before_wait, until)
         # One of these for each call: shared by coroutines, tenacity mixes up their results.
         retrying = AsyncRetrying(
