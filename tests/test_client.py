@@ -281,6 +281,15 @@ async def test_two_uploads_of_one_name_may_be_under_way_together() -> None:
 
 
 @virtual_time
+async def test_lists_wait_for_their_turn_too() -> None:
+    async with Emulator(latency=5) as emulator:
+        throttle = Throttle(max_concurrency=1)
+        async with VoiceClient("sk-test", base_url=emulator.base_url, throttle=throttle) as client:
+            await asyncio.gather(client.list_voices(), client.list_voices())
+    assert asyncio.get_running_loop().time() == pytest.approx(10, abs=0.1)
+
+
+@virtual_time
 async def test_hundreds_of_uploads_share_one_client() -> None:
     async with (
         Emulator(latency=(0.5, 1.5)) as emulator,
