@@ -15,7 +15,7 @@ from siliconflow_voice import origin
 from siliconflow_voice.errors import ConfigurationError
 from siliconflow_voice.origin import Secret
 
-KEY = "sk-0123456789abcdef"
+KEY = "sk-test"
 NO_ADDRESS = "base_url is no http or https address such as https://api.siliconflow.cn/v1."
 
 

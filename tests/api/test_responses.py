@@ -456,11 +456,11 @@ def test_any_answer_is_a_value_or_an_error_of_the_sdks_that_fits_on_a_line(
 @pytest.mark.parametrize("pad", [0, 280, 290, 4090])
 @pytest.mark.parametrize("encoding", ["identity", "gzip"])
 def test_a_key_that_a_server_echoes_is_blotted_out_wherever_the_text_is_cut(pad: int, encoding: str) -> None:
-    key = "sk-" + "0123456789" * 3
+    key = "sk-test" * 5
     body = ("x" * pad + f" {key} {key}").encode()
     raw = gzip.compress(body) if encoding == "gzip" else body
     headers = {"content-encoding": encoding, "x-siliconcloud-trace-id": key, "location": key}
     for status in (200, 302, 400):
         with pytest.raises(SiliconFlowError) as caught:
             parse_uri(Answer(status, headers, raw, key=key))
-        assert "sk-0" not in str(vars(caught.value)) + repr(caught.value)
+        assert "sk-te" not in str(vars(caught.value)) + repr(caught.value)
