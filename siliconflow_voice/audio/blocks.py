@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, BinaryIO, Protocol, TypeAlias, cast
 
-from siliconflow_voice.audio.pool import BLOCK, ReadPool
+from siliconflow_voice.audio.pool import STEP, ReadPool
 from siliconflow_voice.errors import (
     AudioSourceError,
     InvalidUploadError,
@@ -55,7 +55,7 @@ class BlockReader:
                 self._file = self._begin()
             if self._position is not None:
                 self._file.seek(self._position)
-            wanted = BLOCK if remaining is None else min(remaining, BLOCK)
+            wanted = STEP if remaining is None else min(remaining, STEP)
             view = memoryview(self._pool.borrow())
             block = view[: fill(self._file, view[:wanted])]
             if self._position is not None:

@@ -7,12 +7,15 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-__all__ = ["BLOCK", "ReadPool"]
+__all__ = ["BLOCK", "STEP", "ReadPool"]
 
 T = TypeVar("T")
 
 BLOCK = 3 << 18
 """Bytes read at a time: a smaller file takes one trip to a thread. Divisible by 3, as base64 likes it."""
+
+STEP = 3 << 16
+"""Bytes of a larger file that are read and sent at a time: more would hold up the loop."""
 
 _THREADS = 4
 _BUFFERS_KEPT = 32

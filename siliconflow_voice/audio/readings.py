@@ -16,7 +16,7 @@ from typing import BinaryIO, TypeAlias, cast
 
 from siliconflow_voice.audio.blocks import Block, BlockReader, checked, fill, read_ahead, reading_errors
 from siliconflow_voice.audio.formats import AudioFacts, Opener, facts_of, in_memory
-from siliconflow_voice.audio.pool import BLOCK, ReadPool
+from siliconflow_voice.audio.pool import STEP, ReadPool
 from siliconflow_voice.errors import (
     AudioSourceError,
     InvalidUploadError,
@@ -98,8 +98,8 @@ class BytesReading(Reading):
         return facts_of(self._view, len(self._view), self._content_type, whole)
 
     async def blocks(self) -> AsyncGenerator[Block, None]:
-        for start in range(0, len(self._view), BLOCK):
-            yield self._view[start : start + BLOCK]
+        for start in range(0, len(self._view), STEP):
+            yield self._view[start : start + STEP]
 
 
 class PathReading(Reading):

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from support.recordings import MP3, WAV
 
 from siliconflow_voice.audio.formats import AudioFacts
-from siliconflow_voice.audio.pool import BLOCK, ReadPool
+from siliconflow_voice.audio.pool import BLOCK, STEP, ReadPool
 from siliconflow_voice.audio.readings import Reading
 from siliconflow_voice.audio.source import Audio, AudioSource
 from siliconflow_voice.errors import AudioSourceError, InvalidUploadError
@@ -117,7 +117,7 @@ async def test_the_callers_file_stays_open(whole: Whole, make: Callable[[bytes],
 
 
 async def test_memory_is_never_copied(pool: ReadPool) -> None:
-    data = bytes(2 * BLOCK)
+    data = bytes(2 * STEP)
     blocks = [block async for block in reading_of(data, pool).blocks()]
     assert [cast("memoryview", block).obj is data for block in blocks] == [True, True]
 
