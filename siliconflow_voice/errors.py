@@ -92,6 +92,7 @@ class SiliconFlowError(Exception):
     def __reduce__(self) -> tuple[Any, ...]:
         # Exception's own way calls __init__ with the message alone, which subclasses don't take; and the
         # __new__ that a timeout has of OSError's forgets its arguments.
+        # typeshed leaves out copyreg's __newobj__, which is what pickle itself puts here.
         return copyreg.__newobj__, (type(self),), {**self.__dict__, "args": self.args}  # type: ignore[attr-defined]
 
     def _sentence(self) -> str:

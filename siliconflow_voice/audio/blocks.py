@@ -87,7 +87,7 @@ async def read_ahead(reader: BlockReader, size: int | None, pool: ReadPool) -> A
                 pending = pool.begin(partial(reader.read, remaining))
             yield block
             # Not in a `finally`: where it ends before, the connection may still look at the buffer.
-            pool.give_back(block.obj)  # type: ignore[arg-type]
+            pool.give_back(block.obj)  # type: ignore[arg-type] # a buffer of the pool's
             if remaining == 0:
                 return
     finally:

@@ -100,7 +100,7 @@ class PathSource(AudioSource):
         self._path = path
         if not path:
             raise InvalidUploadError("audio", "an empty path")
-        if (b"\0" if isinstance(path, bytes) else "\0") in path:  # type: ignore[operator]
+        if (b"\0" if isinstance(path, bytes) else "\0") in path:  # type: ignore[operator] # of one kind
             raise InvalidUploadError("audio", "a path with a NUL character in it")
 
     def reading(self, pool: ReadPool) -> Reading:

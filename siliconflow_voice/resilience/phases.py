@@ -86,7 +86,7 @@ class Opening:
     def let_pass(self, now: float, let: Pass) -> None:
         pass
 
-    def accepted(self, now: float, let: Pass) -> Phase:  # noqa: ARG002
+    def accepted(self, now: float, let: Pass) -> Phase:  # noqa: ARG002 - the others need them
         return self
 
     def late(self, now: float, let: Pass, *, accepted: bool) -> None:
@@ -198,7 +198,7 @@ class Window:
             self._settle(now)
         return self
 
-    def late(self, now: float, let: Pass, *, accepted: bool) -> None:  # noqa: ARG002
+    def late(self, now: float, let: Pass, *, accepted: bool) -> None:  # noqa: ARG002 - one signature
         if let.trial:
             self.trial_out = False
         elif accepted:
@@ -309,7 +309,7 @@ class Paced:
             self.since = now
         return self
 
-    def late(self, now: float, let: Pass, *, accepted: bool) -> None:  # noqa: ARG002
+    def late(self, now: float, let: Pass, *, accepted: bool) -> None:  # noqa: ARG002 - one signature
         if accepted:
             self.refilled += let.cost
         else:
