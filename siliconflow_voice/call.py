@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from attrs import define, field
 
 from siliconflow_voice.api.requests import Request
 from siliconflow_voice.audio.readings import Reading
+from siliconflow_voice.deadline import Deadline
 from siliconflow_voice.errors import (
     AmbiguousUploadError,
     APIStatusError,
@@ -24,9 +25,22 @@ from siliconflow_voice.events import AttemptEvent, Event, OutcomeEvent, WaitEven
 from siliconflow_voice.models import Attempt, Failure
 from siliconflow_voice.resilience.throttle import Admission, Gate, Verdict
 
-__all__ = ["Call", "guarded"]
+__all__ = ["AttemptGuard", "Call", "guarded"]
 
 logger = logging.getLogger("siliconflow_voice")
+
+
+class AttemptGuard(Protocol):
+    """Stands beside the attempts of a call."""
+
+    async def begins(self) -> None:
+        """An attempt has its turn, and nothing of it was sent yet.
+
+        What this raises ends the call.
+        """
+
+    def ended(self) -> None:
+        """It is over, and so is the search for a voice whose answer was lost."""
 
 
 @define(eq=False)
@@ -39,12 +53,13 @@ class Call:
     gate: Gate
     on_event: Callable[[Event], object] | None
     reading: Reading | None = None
-    until: float | None = None
-    """The loop's time by which it must be over."""
+    deadline: Deadline = field(factory=lambda: Deadline(None))
     resend_unknown: bool = False
     """Whether to send again what may have been stored."""
     retries: bool = True
     """Whether the policy tries anything twice."""
+    guard: AttemptGuard | None = None
+    """Told of each attempt's beginning and end."""
     may_be_stored: bool = field(default=False, init=False)
     """Whether all of it was sent, and nobody knows what became of it."""
     _attempts: list[Attempt] = field(factory=list[Attempt], init=False)
@@ -79,12 +94,14 @@ class Call:
             admission = await self._wait(retry=retry)
         self._admission = admission
         self._began = asyncio.get_running_loop().time()
+        self.deadline.begin(self._began)
 
     async def _wait(self, *, retry: bool) -> Admission:
         # To wait for a gate that will not open in time would only delay the bad news.
-        in_vain = self.until is not None and self.gate.closed_until > self.until
+        until = self.deadline.last_attempt
+        in_vain = until is not None and self.gate.closed_until > until
         try:
-            async with asyncio.timeout_at(self._started if in_vain else self.until):
+            async with asyncio.timeout_at(self._started if in_vain else until):
                 return await self.gate.enter(self._turn, self.request.tokens, retry=retry)
         except TimeoutError:
             reason = "would pass" if in_vain else "passed"

@@ -4,30 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from functools import partial
 from types import TracebackType
 from typing import NoReturn, Self, Unpack
 from weakref import WeakValueDictionary
 
 import aiohttp
-from attrs import evolve
 
 from siliconflow_voice import origin
 from siliconflow_voice.api import requests
 from siliconflow_voice.api.requests import Encoding
-from siliconflow_voice.api.responses import parse_nothing, parse_uri, parse_voices
-from siliconflow_voice.audio.checks import AudioLimits, check_audio, check_texts
-from siliconflow_voice.audio.formats import AudioFacts
+from siliconflow_voice.api.responses import parse_nothing
+from siliconflow_voice.audio.checks import AudioLimits, check_texts
 from siliconflow_voice.audio.pool import ReadPool
-from siliconflow_voice.audio.readings import Reading
-from siliconflow_voice.audio.source import Audio, AudioSource
+from siliconflow_voice.audio.source import Audio
+from siliconflow_voice.deadline import Deadline
 from siliconflow_voice.engine import Engine, Progress
-from siliconflow_voice.errors import (
-    AmbiguousUploadError,
-    APITimeoutError,
-    ConfigurationError,
-    InvalidUploadError,
-)
+from siliconflow_voice.errors import APITimeoutError, ConfigurationError, InvalidUploadError
 from siliconflow_voice.events import Event
 from siliconflow_voice.models import Voice
 from siliconflow_voice.options import ClientOptions, check_callback, check_choice, check_options
@@ -35,16 +27,10 @@ from siliconflow_voice.resilience.recovery import KnownVoices, OnAmbiguous, alik
 from siliconflow_voice.resilience.retry import RetryPolicy
 from siliconflow_voice.resilience.throttle import Throttle
 from siliconflow_voice.transport import Connection, Timeouts
+from siliconflow_voice.uploader import Uploader
+from siliconflow_voice.uploads import DEFAULT_MODEL, VoiceUpload
 
 __all__ = ["VoiceClient"]
-
-_COSYVOICE = "FunAudioLLM/CosyVoice2-0.5B"
-# The list that is taken before the first upload must not hold that up for long.
-_FIRST_LISTING = 30.0
-# How soon the list shows a voice that was just stored is not known: give it a moment.
-_SETTLING = 1.0
-# Seconds of a call's deadline that are kept for that search.
-_RESERVE = 10.0
 
 
 class VoiceClient:
@@ -96,7 +82,7 @@ class VoiceClient:
             limits=limits,
             on_event=on_event,
         )
-        self._engine = Engine(
+        engine = Engine(
             origin.key(api_key),
             origin.base_url(base_url, allow_http=allow_http),
             Connection(session),
@@ -105,16 +91,14 @@ class VoiceClient:
             timeouts,
             on_event,
         )
-        self._limits = limits
+        self._uploader = Uploader(engine, limits, ReadPool(), KnownVoices())
         self._allow_http = allow_http
-        self._pool = ReadPool()
-        self._known = KnownVoices()
         self._ensuring = WeakValueDictionary[tuple[str, str, str], asyncio.Lock]()
         self._closed = False
         self._is_sibling = False
 
     def __repr__(self) -> str:
-        return f"VoiceClient(base_url={str(self._engine.base_url)!r})"
+        return f"VoiceClient(base_url={str(self._uploader.engine.base_url)!r})"
 
     def __getstate__(self) -> NoReturn:
         raise TypeError("a VoiceClient is not pickled: it has a key and open connections")
@@ -135,8 +119,8 @@ class VoiceClient:
         """
         self._closed = True
         if not self._is_sibling:
-            await self._engine.connection.close()
-            await self._pool.close()
+            await self._uploader.engine.connection.close()
+            await self._uploader.pool.close()
 
     def with_options(self, **changes: Unpack[ClientOptions]) -> VoiceClient:
         """Make a sibling: the same session and throttle, with some options changed.
@@ -146,25 +130,25 @@ class VoiceClient:
         Raises:
             ConfigurationError: A key or an address is of no use.
         """
-        engine = self._engine
+        engine = self._uploader.engine
         options: ClientOptions = {
             "api_key": engine.key,
             "base_url": str(engine.base_url),
             "retry": engine.retry,
             "throttle": engine.throttle,
             "timeouts": engine.timeouts,
-            "limits": self._limits,
+            "limits": self._uploader.limits,
             "on_event": engine.on_event,
             "allow_http": self._allow_http,
         }
         options.update(changes)
         sibling = VoiceClient(**options)
         sibling._is_sibling = True
-        sibling._pool = self._pool
-        changed = sibling._engine
+        sibling._uploader.pool = self._uploader.pool
+        changed = sibling._uploader.engine
         changed.connection, changed.numbers = engine.connection, engine.numbers
         if (changed.key, changed.base_url) == (engine.key, engine.base_url):
-            sibling._known, sibling._ensuring = self._known, self._ensuring
+            sibling._uploader.known, sibling._ensuring = self._uploader.known, self._ensuring
         return sibling
 
     async def upload_voice(
@@ -173,7 +157,7 @@ class VoiceClient:
         *,
         custom_name: str,
         text: str,
-        model: str = _COSYVOICE,
+        model: str = DEFAULT_MODEL,
         encoding: Encoding = "multipart",
         on_ambiguous: OnAmbiguous = "reconcile",
         progress: Progress | None = None,
@@ -202,46 +186,17 @@ class VoiceClient:
                 last of the other errors, or an InvalidResponseError, is raised instead.
             ConfigurationError: The client is closed, or used in another event loop.
         """
-        engine = self._ready()
-        until = engine.until()
-        check_choice("encoding", encoding, Encoding)
+        until = self._ready().until()
         check_choice("on_ambiguous", on_ambiguous, OnAmbiguous)
         check_callback("progress", progress)
-        check_texts(self._limits, custom_name=custom_name, text=text, model=model)
-        source = AudioSource.of(audio)
-        reading = source.reading(self._pool)
+        upload = VoiceUpload(audio, custom_name, text, model, encoding)
+        opened = await self._uploader.open(upload, until=until)
         try:
-            facts = await self._facts(reading, source.filename, until)
-            request = requests.upload_voice(
-                model=model,
-                custom_name=custom_name,
-                text=text,
-                encoding=encoding,
-                media_type=facts.media_type,
-                audio_format=facts.format,
+            return await opened.send(
+                deadline=Deadline.by(until), on_ambiguous=on_ambiguous, progress=progress
             )
-            wanted = Voice("", model, custom_name, text)
-            recover = None
-            if on_ambiguous == "reconcile":
-                known = await self._prepare(reading, until)
-                recover = partial(self._recover, wanted, until, known=known)
-            with self._known.uploading(wanted):
-                done = await engine.call(
-                    request,
-                    lambda answer: Voice(parse_uri(answer), model, custom_name, text),
-                    subject=custom_name,
-                    # What is left after that is for finding out what became of the last attempt.
-                    until=_earlier(until, by=self._reserve() if recover else 0.0),
-                    reading=reading,
-                    size=facts.size,
-                    progress=progress,
-                    resend_unknown=on_ambiguous == "retry",
-                    recover=recover,
-                )
-                self._known.add(done.value.uri)
-            return evolve(done.value, trace_id=done.trace_id, attempts=done.attempts)
         finally:
-            await reading.close()
+            await opened.close()
 
     async def ensure_voice(
         self,
@@ -249,7 +204,7 @@ class VoiceClient:
         *,
         custom_name: str,
         text: str,
-        model: str = _COSYVOICE,
+        model: str = DEFAULT_MODEL,
         encoding: Encoding = "multipart",
         on_ambiguous: OnAmbiguous = "reconcile",
         progress: Progress | None = None,
@@ -264,7 +219,7 @@ class VoiceClient:
         has a deadline of its own, from when the list has come.
         """
         until = self._ready().until()
-        check_texts(self._limits, custom_name=custom_name, text=text, model=model)
+        check_texts(self._uploader.limits, custom_name=custom_name, text=text, model=model)
         wanted = Voice("", model, custom_name, text)
         lock = self._ensuring.setdefault((model, custom_name, text.strip()), asyncio.Lock())
         try:
@@ -273,10 +228,10 @@ class VoiceClient:
         except TimeoutError:
             raise APITimeoutError(f"The deadline passed while another call ensures {custom_name}") from None
         try:
-            voices = await self._list(until)
+            voices = await self._uploader.list_voices(until)
             # What may be under way is not to be taken for old.
-            if not self._known.busy:
-                self._known.learn(voices)
+            if not self._uploader.known.busy:
+                self._uploader.known.learn(voices)
             found = next((voice for voice in voices if alike(voice, wanted)), None)
             return found or await self.upload_voice(
                 audio,
@@ -299,7 +254,8 @@ class VoiceClient:
             InvalidResponseError: The answer is no list of voices.
             ConfigurationError: The client is closed, or used in another event loop.
         """
-        return await self._list(self._ready().until())
+        until = self._ready().until()
+        return await self._uploader.list_voices(until)
 
     async def delete_voice(self, uri: str) -> None:
         """Delete a voice of the account, by its ``speech:`` uri.
@@ -313,56 +269,13 @@ class VoiceClient:
         if not str(uri).startswith("speech:"):
             raise InvalidUploadError("uri", f"{uri!r:.80} is no uri of a voice: those begin with speech:")
         engine = self._ready()
-        await engine.call(requests.delete_voice(uri), parse_nothing, subject=uri, until=engine.until())
-
-    async def _list(self, until: float | None) -> list[Voice]:
-        request = requests.list_voices()
-        done = await self._engine.call(request, parse_voices, subject="the account", until=until)
-        return done.value
-
-    async def _facts(self, reading: Reading, name: str, until: float | None) -> AudioFacts:
-        """Look at the audio, but not past the deadline, and check it."""
-        try:
-            async with asyncio.timeout_at(until):
-                facts = await reading.facts(measure=self._limits is not None)
-        except TimeoutError:
-            raise APITimeoutError(f"The deadline passed while {name} was read; nothing was sent") from None
-        check_audio(self._limits, facts, name)
-        if facts.size is None and self._limits is not None:
-            reading.most = self._limits.max_bytes
-        return facts
-
-    async def _prepare(self, reading: Reading, until: float | None) -> bool:
-        """See to it that it is known what the account has; tell whether it is."""
-        if self._known.complete:
-            return True
-        reading.forget()
-        deadline = self._engine.retry.deadline
-        share = _FIRST_LISTING if deadline is None else min(_FIRST_LISTING, deadline / 4)
-        by = self._engine.connection.loop().time() + share
-        by = by if until is None else min(by, until)
-        return await self._known.prepare(partial(self._list, by), until=by)
-
-    def _reserve(self) -> float:
-        deadline = self._engine.retry.deadline
-        return _RESERVE if deadline is None else min(_RESERVE, deadline / 4)
-
-    async def _recover(self, wanted: Voice, until: float | None, *, known: bool) -> Voice | None:
-        """Look for a voice whose answer was lost, if it is *known* what was there before."""
-        if not known:
-            raise AmbiguousUploadError(
-                "The upload's answer was lost, and the account could not be listed before it"
-            )
-        await asyncio.sleep(min(_SETTLING, self._reserve() / 4))
-        return await self._known.find(wanted, partial(self._list, until))
+        await engine.call(
+            requests.delete_voice(uri), parse_nothing, subject=uri, deadline=Deadline.by(engine.until())
+        )
 
     def _ready(self) -> Engine:
         """Give the engine, or say why it can't be used here and now."""
         if self._closed:
             raise ConfigurationError("The client is closed")
-        self._engine.connection.session()
-        return self._engine
-
-
-def _earlier(until: float | None, *, by: float) -> float | None:
-    return None if until is None else until - by
+        self._uploader.engine.connection.session()
+        return self._uploader.engine

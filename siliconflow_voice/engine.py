@@ -18,7 +18,8 @@ from siliconflow_voice.api.payloads import RequestPayload, Transfer
 from siliconflow_voice.api.requests import Request
 from siliconflow_voice.api.responses import Answer
 from siliconflow_voice.audio.readings import Reading
-from siliconflow_voice.call import Call, guarded
+from siliconflow_voice.call import AttemptGuard, Call, guarded
+from siliconflow_voice.deadline import Deadline
 from siliconflow_voice.errors import AmbiguousUploadError, APIStatusError, SiliconFlowError
 from siliconflow_voice.events import Event
 from siliconflow_voice.models import Attempt, Failure
@@ -80,12 +81,13 @@ class Engine:
         parse: Callable[[Answer], T],
         *,
         subject: str,
-        until: float | None,
+        deadline: Deadline,
         reading: Reading | None = None,
         size: int | None = None,
         progress: Progress | None = None,
         resend_unknown: bool = False,
         recover: Callable[[], Awaitable[T | None]] | None = None,
+        guard: AttemptGuard | None = None,
     ) -> Done[T]:
         """Send a request until it succeeds, fails for good, or the policy has had enough.
 
@@ -93,12 +95,13 @@ class Engine:
             request: What to send.
             parse: Reads an answer, or raises what it says.
             subject: What it is about, for events and logs.
-            until: The loop's time by which all must be over, or None.
+            deadline: When all must be over.
             reading: The audio between the envelope's halves.
             size: Its bytes, or None for a stream.
             progress: Told the bytes of audio sent, and *size*.
             resend_unknown: Whether to send again what may have been stored.
             recover: Looks for what an unknown outcome may have stored; gives None if it is not there.
+            guard: Told of each attempt's beginning and end.
         """
         call = Call(
             number=next(self.numbers),
@@ -107,31 +110,21 @@ class Engine:
             gate=self.throttle.gate(str(self.base_url), request.model),
             on_event=self.on_event,
             reading=reading,
-            until=until,
+            deadline=deadline,
             resend_unknown=resend_unknown,
             retries=self.retry.attempts > 1,
+            guard=guard,
         )
         on_sent: Callable[[int], None] | None = None
         if progress is not None:
             on_sent = partial(_report, progress, size)
 
-        async def attempt() -> Done[T]:
-            try:
-                return await self._attempt(call, parse, size, on_sent)
-            except SiliconFlowError as error:
-                if recover is None or error.failure is not Failure.UNKNOWN:
-                    raise
-                unknown = error
-            found = await _recovered(recover, unknown)
-            if found is None:
-                call.may_be_stored = False
-                unknown.failure = Failure.NOT_SENT
-                raise unknown
-            return found
-
         try:
             done = await self.retry.call(
-                attempt, retryable=call.retryable, before_wait=call.waiting, until=until
+                partial(self._try, call, parse, size, on_sent, recover),
+                retryable=call.retryable,
+                before_wait=call.waiting,
+                until=lambda: deadline.last_attempt,
             )
         except asyncio.CancelledError as cancelled:
             call.cancelled(cancelled)
@@ -143,6 +136,43 @@ class Engine:
             return Done(done.value, done.trace_id, call.history)
         raise final
 
+    async def _try(
+        self,
+        call: Call,
+        parse: Callable[[Answer], T],
+        size: int | None,
+        on_sent: Callable[[int], None] | None,
+        recover: Callable[[], Awaitable[T | None]] | None,
+    ) -> Done[T]:
+        """Make one attempt when it has its turn, and look for what it may have stored."""
+        await call.enter()
+        try:
+            return await self._attempt_or_find(call, parse, size, on_sent, recover)
+        finally:
+            if call.guard is not None:
+                call.guard.ended()
+
+    async def _attempt_or_find(
+        self,
+        call: Call,
+        parse: Callable[[Answer], T],
+        size: int | None,
+        on_sent: Callable[[int], None] | None,
+        recover: Callable[[], Awaitable[T | None]] | None,
+    ) -> Done[T]:
+        try:
+            return await self._attempt(call, parse, size, on_sent)
+        except SiliconFlowError as error:
+            if recover is None or error.failure is not Failure.UNKNOWN:
+                raise
+            unknown = error
+        found = await _recovered(recover, unknown)
+        if found is None:
+            call.may_be_stored = False
+            unknown.failure = Failure.NOT_SENT
+            raise unknown
+        return found
+
     async def _attempt(
         self,
         call: Call,
@@ -150,7 +180,6 @@ class Engine:
         size: int | None,
         on_sent: Callable[[int], None] | None,
     ) -> Done[T]:
-        await call.enter()
         verdict, retry_after = Verdict.NEITHER, None
         transfer = Transfer(on_sent)
         request, headers, payload = call.request, self._headers, None
@@ -162,6 +191,8 @@ class Engine:
             payload = RequestPayload(request.envelope, blocks, 0 if blocks is None else size, transfer)
             headers = {**headers, "Content-Type": request.envelope.content_type}
         try:
+            if call.guard is not None:
+                await call.guard.begins()
             answer = await self.connection.send(
                 request,
                 self.base_url / request.path,
@@ -169,7 +200,7 @@ class Engine:
                 payload=payload,
                 transfer=transfer,
                 timeouts=self.timeouts,
-                until=call.until,
+                until=call.deadline.last_attempt,
                 key=self.key,
             )
             value = parse(answer)

@@ -187,7 +187,7 @@ def test_a_client_belongs_to_one_loop() -> None:
         async with Emulator() as emulator:
             client = VoiceClient("sk-test", base_url=emulator.base_url)
             await client.list_voices()
-            await client._engine.connection.session().close()
+            await client._uploader.engine.connection.session().close()
         return client
 
     client = asyncio.run(use())
@@ -258,7 +258,7 @@ async def test_a_sibling_with_another_key_is_another_account(emulator: Emulator,
 def test_a_client_shows_no_key_and_is_not_pickled() -> None:
     client = VoiceClient("sk-test")
     assert repr(client) == "VoiceClient(base_url='https://api.siliconflow.cn/v1')"
-    assert "sk-test" not in repr(vars(client)) + repr(client._engine)
+    assert "sk-test" not in repr(vars(client)) + repr(client._uploader.engine)
     with pytest.raises(TypeError, match="not pickled"):
         pickle.dumps(client)
 

@@ -34,6 +34,8 @@ class AudioFacts:
     """As it goes over the wire."""
     duration: float | None = None
     """Seconds, where the headers tell."""
+    sha256: str | None = None
+    """The digest of all of it in hexadecimal, where it was asked for."""
 
 
 def detect(head: bytes | memoryview) -> str | None:

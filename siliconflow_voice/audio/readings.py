@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import io
 import logging
 import os
@@ -13,6 +14,8 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from contextlib import aclosing
 from functools import partial
 from typing import BinaryIO, TypeAlias, cast
+
+from attrs import evolve
 
 from siliconflow_voice.audio.blocks import Block, BlockReader, checked, fill, read_ahead, reading_errors
 from siliconflow_voice.audio.formats import AudioFacts, Opener, facts_of, in_memory
@@ -47,12 +50,17 @@ class Reading(ABC):
         return True
 
     @abstractmethod
-    async def facts(self, *, measure: bool = True) -> AudioFacts:
-        """Look at the audio before anything is sent; its duration too, if it is to be measured.
+    async def facts(self, *, measure: bool = True, digest: bool = False) -> AudioFacts:
+        """Look at the audio before anything is sent.
+
+        Args:
+            measure: Whether to find out its duration.
+            digest: Whether to read all of it for its SHA-256.
 
         Raises:
             AudioSourceError: It can't be read.
-            InvalidUploadError: It is nothing that audio could be read from.
+            InvalidUploadError: It is nothing that audio could be read from, or can't be read twice and is to
+                be read for its digest.
         """
 
     @abstractmethod
@@ -86,16 +94,22 @@ class Reading(ABC):
 class BytesReading(Reading):
     """Bytes in memory."""
 
-    def __init__(self, data: bytes | bytearray | memoryview, content_type: str | None) -> None:
+    def __init__(
+        self, data: bytes | bytearray | memoryview, content_type: str | None, pool: ReadPool
+    ) -> None:
         try:
             self._view = memoryview(data).cast("B")
         except TypeError:
             raise InvalidUploadError("audio", "a memoryview that is not contiguous") from None
         self._content_type = content_type
+        self._pool = pool
 
-    async def facts(self, *, measure: bool = True) -> AudioFacts:
+    async def facts(self, *, measure: bool = True, digest: bool = False) -> AudioFacts:
         whole = partial(in_memory, self._view) if measure else None
-        return facts_of(self._view, len(self._view), self._content_type, whole)
+        facts = facts_of(self._view, len(self._view), self._content_type, whole)
+        if digest:
+            facts = evolve(facts, sha256=await self._pool.begin(partial(_sha256, self._view)))
+        return facts
 
     async def blocks(self) -> AsyncGenerator[Block, None]:
         for start in range(0, len(self._view), STEP):
@@ -113,8 +127,9 @@ class PathReading(Reading):
         self._identity: _Identity | None = None
         self._held: memoryview | None = None
 
-    async def facts(self, *, measure: bool = True) -> AudioFacts:
-        facts, self._held = await self._pool.begin(partial(self._inspect, measure=measure))
+    async def facts(self, *, measure: bool = True, digest: bool = False) -> AudioFacts:
+        inspect = partial(self._inspect, measure=measure, digest=digest)
+        facts, self._held = await self._pool.begin(inspect)
         return facts
 
     async def blocks(self) -> AsyncGenerator[Block, None]:
@@ -137,7 +152,7 @@ class PathReading(Reading):
     def _size(self) -> int:
         return cast("_Identity", self._identity)[2]
 
-    def _inspect(self, *, measure: bool) -> tuple[AudioFacts, memoryview | None]:
+    def _inspect(self, *, measure: bool, digest: bool) -> tuple[AudioFacts, memoryview | None]:
         """Read the file, or the beginning of one that is larger than a block."""
         with reading_errors(self._name), self._open() as file:
             view = memoryview(self._pool.borrow())
@@ -148,6 +163,10 @@ class PathReading(Reading):
             if measure:
                 whole = partial(in_memory, head) if small else partial(_buffered, file)
             facts = facts_of(head, self._size, self._content_type, whole)
+            if digest:
+                file.seek(len(head))
+                facts = evolve(facts, sha256=_sha256(head, None if small else file))
+                self._check(file)
         if small:
             return facts, head
         self._pool.give_back(cast("bytearray", view.obj))
@@ -201,8 +220,8 @@ class FileReading(Reading):
     def can_replay(self) -> bool:
         return self._start is not None or self._head is not None
 
-    async def facts(self, *, measure: bool = True) -> AudioFacts:
-        return await self._pool.begin(partial(self._inspect, measure=measure))
+    async def facts(self, *, measure: bool = True, digest: bool = False) -> AudioFacts:
+        return await self._pool.begin(partial(self._inspect, measure=measure, digest=digest))
 
     async def blocks(self) -> AsyncGenerator[Block, None]:
         if self._size is None:
@@ -224,10 +243,12 @@ class FileReading(Reading):
             async for block in blocks:
                 yield block
 
-    def _inspect(self, *, measure: bool) -> AudioFacts:
+    def _inspect(self, *, measure: bool, digest: bool) -> AudioFacts:
         with self._lock, reading_errors(self._name):
             head = memoryview(bytearray(_HEAD))
             if self._start is None:
+                if digest:
+                    raise _read_once(self._name)
                 self._head = bytes(head[: fill(self._file, head)])
                 size = None if self._head else 0
                 return facts_of(self._head, size, self._content_type, None)
@@ -240,7 +261,8 @@ class FileReading(Reading):
             head = head[: fill(self._rewound(), head[: self._size])]
             # The headers' parser seeks from the start, which must be where the audio begins.
             whole = self._rewound if measure and self._start == 0 else None
-            return facts_of(head, self._size, self._content_type, whole)
+            facts = facts_of(head, self._size, self._content_type, whole)
+            return evolve(facts, sha256=_sha256(b"", self._rewound())) if digest else facts
 
     def _rewound(self) -> BinaryIO:
         self._file.seek(self._start or 0)
@@ -267,7 +289,9 @@ class StreamReading(Reading):
     def can_replay(self) -> bool:
         return self._head is not None
 
-    async def facts(self, *, measure: bool = True) -> AudioFacts:  # noqa: ARG002 - that would take all of it
+    async def facts(self, *, measure: bool = True, digest: bool = False) -> AudioFacts:  # noqa: ARG002 - that would take all of it
+        if digest:
+            raise _read_once(self._name)
         head = b""
         while len(head) < _HEAD and (chunk := await self._next()) is not None:
             head += chunk
@@ -309,6 +333,22 @@ class StreamReading(Reading):
         except Exception as error:
             raise AudioSourceError(f"{self._name} failed: {error!r}") from error
         return checked(chunk, self._name)
+
+
+def _read_once(name: str) -> InvalidUploadError:
+    return InvalidUploadError(
+        "audio",
+        f"{name} can be read only once, and a journal needs its digest first: "
+        f"pass a path, bytes or a seekable file",
+    )
+
+
+def _sha256(head: Block, rest: BinaryIO | None = None) -> str:
+    """Compute the digest of what was read already, and of the rest of a file."""
+    digest = hashlib.sha256(head)
+    while rest is not None and (piece := checked(rest.read(STEP), "its read()")):
+        digest.update(piece)
+    return digest.hexdigest()
 
 
 def _buffered(file: BinaryIO) -> BinaryIO:

@@ -114,8 +114,8 @@ class BytesSource(AudioSource):
         super().__init__(**names)
         self._data = data
 
-    def reading(self, pool: ReadPool) -> Reading:  # noqa: ARG002 - memory is read without a thread
-        return BytesReading(self._data, self.content_type)
+    def reading(self, pool: ReadPool) -> Reading:
+        return BytesReading(self._data, self.content_type, pool)
 
 
 class FileSource(AudioSource):

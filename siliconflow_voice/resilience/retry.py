@@ -58,7 +58,7 @@ class RetryPolicy:
         *,
         retryable: Callable[[SiliconFlowError], bool],
         before_wait: Callable[[SiliconFlowError, float], None],
-        until: float | None,
+        until: Callable[[], float | None],
     ) -> T:
         """Await *attempt* until it succeeds, fails for good, or there are no tries or no time left.
 
@@ -66,7 +66,7 @@ class RetryPolicy:
             attempt: One try; it raises only errors of this package's, or is cancelled.
             retryable: Whether another try could succeed and do no harm.
             before_wait: Told the error and the seconds before each wait.
-            until: The loop's time by which all must be over, or None.
+            until: Gives the loop's time by which all must be over, or None.
 
         Raises:
             SiliconFlowError: The last attempt's.
@@ -104,7 +104,7 @@ class _Decider:
     policy: RetryPolicy
     retryable: Callable[[SiliconFlowError], bool]
     announce: Callable[[SiliconFlowError, float], None]
-    until: float | None
+    until: Callable[[], float | None]
     failures: int = 0
     refusals: int = 0
 
@@ -133,7 +133,8 @@ class _Decider:
             return True
         # To wait for what can't be tried any more would only delay the bad news.
         now = asyncio.get_running_loop().time()
-        return self.until is not None and now + state.upcoming_sleep >= self.until
+        until = self.until()
+        return until is not None and now + state.upcoming_sleep >= until
 
     def before_sleep(self, state: RetryCallState) -> None:
         self.announce(cast("SiliconFlowError", _error(state)), state.upcoming_sleep)

@@ -1,0 +1,54 @@
+"""What is to be uploaded, and what came of it: the values of bulk runs."""
+
+from __future__ import annotations
+
+import os
+from typing import Literal, TypeAlias
+
+from attrs import field, frozen
+
+from siliconflow_voice.api.requests import Encoding
+from siliconflow_voice.audio.source import Audio
+from siliconflow_voice.errors import SiliconFlowError
+from siliconflow_voice.models import Voice
+
+__all__ = ["DEFAULT_MODEL", "Status", "UploadOutcome", "VoiceUpload"]
+
+DEFAULT_MODEL = "FunAudioLLM/CosyVoice2-0.5B"
+"""The model that takes voices on both of the vendor's clouds."""
+
+Status: TypeAlias = Literal["uploaded", "recovered", "skipped", "failed"]
+
+
+def _brief(audio: object) -> str:
+    """Show a path, and of all else only what it is: bytes can be millions."""
+    return repr(audio) if isinstance(audio, str | os.PathLike) else f"<{type(audio).__name__}>"
+
+
+@frozen
+class VoiceUpload:
+    """One item of a bulk run; its fields are the arguments of :meth:`VoiceClient.upload_voice`."""
+
+    audio: Audio = field(repr=_brief)
+    custom_name: str
+    text: str
+    model: str = DEFAULT_MODEL
+    encoding: Encoding = "multipart"
+
+
+@frozen
+class UploadOutcome:
+    """What one item of a bulk run came to."""
+
+    index: int
+    """The item's place among the uploads, counted from 0."""
+    upload: VoiceUpload
+    status: Status
+    """``uploaded``; ``recovered``, where the answer was lost and the voice was found in the account's list;
+    ``skipped``, where the journal has its voice from before; or ``failed``."""
+    voice: Voice | None = None
+    """The voice, unless it failed."""
+    error: SiliconFlowError | None = None
+    """Why it failed."""
+    size: int | None = field(default=None, eq=False)
+    """Bytes of the audio, where it was looked at and they are known."""
