@@ -9,6 +9,8 @@ __version__ = "0.1.0"
 from siliconflow_voice.api.requests import Encoding
 from siliconflow_voice.audio.checks import AudioLimits
 from siliconflow_voice.audio.source import Audio, AudioSource
+from siliconflow_voice.bulk.journal import Journal
+from siliconflow_voice.bulk.run import upload_many
 from siliconflow_voice.client import VoiceClient
 from siliconflow_voice.errors import (
     AmbiguousUploadError,
@@ -44,6 +46,7 @@ from siliconflow_voice.resilience.recovery import OnAmbiguous
 from siliconflow_voice.resilience.retry import RetryPolicy
 from siliconflow_voice.resilience.throttle import GateSnapshot, Throttle
 from siliconflow_voice.transport import Timeouts
+from siliconflow_voice.uploads import UploadOutcome, VoiceUpload
 
 __all__ = [
     "APIConnectionError",
@@ -68,6 +71,7 @@ __all__ = [
     "InsufficientBalanceError",
     "InvalidResponseError",
     "InvalidUploadError",
+    "Journal",
     "JournalError",
     "NotFoundError",
     "OnAmbiguous",
@@ -86,7 +90,10 @@ __all__ = [
     "Throttle",
     "Timeouts",
     "UnexpectedRedirectError",
+    "UploadOutcome",
     "Voice",
     "VoiceClient",
+    "VoiceUpload",
     "WaitEvent",
+    "upload_many",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import aclosing
 from types import TracebackType
 from typing import NoReturn, Self, Unpack
 from weakref import WeakValueDictionary
@@ -190,13 +191,10 @@ class VoiceClient:
         check_choice("on_ambiguous", on_ambiguous, OnAmbiguous)
         check_callback("progress", progress)
         upload = VoiceUpload(audio, custom_name, text, model, encoding)
-        opened = await self._uploader.open(upload, until=until)
-        try:
+        async with aclosing(await self._uploader.open(upload, until=until)) as opened:
             return await opened.send(
                 deadline=Deadline.by(until), on_ambiguous=on_ambiguous, progress=progress
             )
-        finally:
-            await opened.close()
 
     async def ensure_voice(
         self,

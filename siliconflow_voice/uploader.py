@@ -159,7 +159,7 @@ class OpenUpload:
             uploader.known.add(done.value.uri)
         return evolve(done.value, trace_id=done.trace_id, attempts=done.attempts)
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Let go of the audio."""
         await self._reading.close()
 

@@ -47,6 +47,7 @@ LEVELS = {unit: level for level, units in enumerate(LAYERS) for unit in units}
 MAY_IMPORT = {
     "aiohttp": {"transport", "api.payloads", "client", "engine", "options", "emulator"},
     "tenacity": {"resilience.retry"},
+    "sqlite3": {"bulk.store"},
 }
 
 

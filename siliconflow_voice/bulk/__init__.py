@@ -1,0 +1,1 @@
+"""Many uploads: runs, their journal, and manifests."""

@@ -1,0 +1,117 @@
+"""What a run reads from its journal, and writes into it, about one upload."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from functools import partial
+
+from attrs import define, field
+
+from siliconflow_voice.bulk.journal import Journal
+from siliconflow_voice.bulk.resume import Resumption
+from siliconflow_voice.bulk.store import Entry, Store
+from siliconflow_voice.errors import AmbiguousUploadError, APIStatusError, JournalError, SiliconFlowError
+from siliconflow_voice.models import Failure, Voice
+from siliconflow_voice.uploader import OpenUpload
+from siliconflow_voice.uploads import Status, VoiceUpload
+
+__all__ = ["Bookkeeping"]
+
+
+@define(eq=False)
+class Bookkeeping:
+    """A journal in the hands of a run."""
+
+    _journal: Journal
+    _resumption: Resumption
+    _under_way: dict[bytes, asyncio.Event] = field(factory=dict[bytes, asyncio.Event], init=False)
+
+    def entry(self, upload: VoiceUpload, opened: OpenUpload) -> Entry:
+        """Say what the journal knows an upload by, whose audio was read for its digest."""
+        # A path's name may have bytes in it that are no text.
+        audio = opened.filename.encode("utf-8", "replace").decode()
+        return Entry(audio, str(opened.facts.sha256), upload.model, upload.custom_name, upload.text)
+
+    @asynccontextmanager
+    async def alone(self, entry: Entry) -> AsyncGenerator[None, None]:
+        """Wait for another upload of the same, and let none begin meanwhile."""
+        while (other := self._under_way.get(entry.key)) is not None:
+            await other.wait()
+        ended = self._under_way[entry.key] = asyncio.Event()
+        try:
+            yield
+        finally:
+            del self._under_way[entry.key]
+            ended.set()
+
+    async def known(self, entry: Entry) -> tuple[Status, Voice] | None:
+        """Give the voice that was made of it before, or None if it is to be sent.
+
+        Raises:
+            AmbiguousUploadError: There may be one.
+            JournalError: The journal can't be read.
+        """
+        candidates = self._resumption.doubtful.get(entry.key)
+        if candidates is not None:
+            error = AmbiguousUploadError(
+                f"The last run ended while it was uploaded, and {len(candidates)} new voices could be its "
+                f"own, or another upload's that was under way too",
+                candidates=candidates,
+            )
+            error.failure = Failure.UNKNOWN
+            raise error
+        record = await self._journal.transact(partial(Store.find, key=entry.key))
+        if record is None or record.uri is None:
+            return None
+        voice = Voice(
+            record.uri, entry.model, entry.custom_name, entry.text, recovered=record.state == "recovered"
+        )
+        # What was found as the run began is its news, once.
+        status: Status = "recovered" if self._resumption.found.pop(entry.key, None) else "skipped"
+        return status, voice
+
+    async def begins(self, entry: Entry) -> None:
+        """Make durable that it is about to be sent.
+
+        Raises:
+            JournalError: It could not be: then nothing must be sent.
+        """
+        await self._journal.transact(partial(Store.intend, entry=entry))
+
+    async def made(self, entry: Entry, voice: Voice) -> None:
+        """Make durable what its uri is.
+
+        Raises:
+            JournalError: It could not be. The next run finds the voice in the account's list.
+        """
+        operation = partial(
+            Store.done,
+            key=entry.key,
+            state="recovered" if voice.recovered else "uploaded",
+            uri=voice.uri,
+            trace_id=voice.trace_id,
+            attempts=len(voice.attempts),
+        )
+        try:
+            await self._journal.transact(operation)
+        except JournalError as error:
+            error.add_note(f"{entry.custom_name} was uploaded, and could not be recorded: {voice.uri}")
+            raise
+
+    async def failed(self, entry: Entry, failure: SiliconFlowError) -> None:
+        """Make durable that it failed; it stays open if its voice may exist all the same.
+
+        Raises:
+            JournalError: It could not be.
+        """
+        operation = partial(
+            Store.failed,
+            entry=entry,
+            state="sent" if failure.failure is Failure.UNKNOWN else "failed",
+            error=str(failure),
+            trace_id=failure.trace_id if isinstance(failure, APIStatusError) else None,
+            attempts=len(failure.attempts),
+        )
+        await self._journal.transact(operation)

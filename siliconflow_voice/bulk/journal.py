@@ -1,0 +1,191 @@
+"""The journal of bulk runs: what was begun and what came of it, on disk before anybody is told."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Literal, Self, TypeAlias, TypeVar
+
+from siliconflow_voice.bulk.store import Record, State, Store
+from siliconflow_voice.bulk.writer import Writer
+from siliconflow_voice.errors import ConfigurationError, JournalError
+
+__all__ = ["Journal"]
+
+T = TypeVar("T")
+ExportFormat: TypeAlias = Literal["csv", "jsonl"]
+
+_PAGE = 1000
+_STATES: dict[State, str] = {"sent": "unknown"}
+
+
+class Journal:
+    """A file in which bulk runs keep what they have sent, so that the next run goes on where this one ended.
+
+    ::
+
+        async with Journal("voices.journal") as journal:
+            async for outcome in upload_many(client, uploads, journal=journal):
+                ...
+            await journal.export("voices.csv")
+
+    It is an SQLite database, readable by its owner alone, that holds texts, digests and uris but no key and
+    no audio. One run at a time has it; when that ends, however it ends, another can. It must be on a local
+    disk. While it is open, leave it and the file beside it that ends in ``-wal`` alone.
+
+    Args:
+        path: The file; created if there is none.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(os.path.abspath(path))  # noqa: PTH100 - resolving would follow a link
+        self._writer: Writer | None = None
+        self._taken = False
+
+    def __repr__(self) -> str:
+        return f"Journal({str(self.path)!r})"
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def open(self) -> None:
+        """Open the file, and keep others from it.
+
+        Raises:
+            JournalError: It is in use, damaged, no journal, of a newer version, or can't be written here.
+        """
+        if self._writer is not None:
+            raise JournalError(f"The journal {self.path} is open already")
+        writer = self._writer = Writer(self.path)
+        try:
+            await writer.open()
+        except JournalError:
+            self._writer = None
+            raise
+
+    async def close(self) -> None:
+        """Close it; closing twice does nothing."""
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            await writer.close()
+
+    async def counts(self) -> dict[str, int]:
+        """Count its uploads by state: ``uploaded``, ``recovered``, ``failed``, ``pending`` (begun, and known
+        not to have been stored), and ``unknown`` (begun, and not heard of since).
+
+        Raises:
+            JournalError: It can't be read.
+        """  # noqa: D205 - one sentence
+        counts = await self.transact(Store.counts)
+        return {_STATES.get(state, state): count for state, count in counts.items()}
+
+    async def export(
+        self,
+        target: str | os.PathLike[str],
+        *,
+        format: ExportFormat | None = None,  # noqa: A002 - the field's word
+    ) -> int:
+        """Write all its records to a file, at once or not at all; give their number.
+
+        Each has ``audio`` (what it was called last), ``sha256``, ``model``, ``custom_name``, ``text``,
+        ``state``, ``uri``, ``error``, ``trace_id``, ``attempts`` and ``at`` (UTC, of its latest change).
+
+        Args:
+            target: The file; one that exists is replaced.
+            format: ``csv`` (with a byte order mark, as Excel wants it) or ``jsonl``; by default what the
+                file's name ends with.
+
+        Raises:
+            ConfigurationError: The format is neither.
+            JournalError: The journal can't be read.
+            OSError: The file can't be written.
+        """
+        path = Path(target)
+        chosen = path.suffix.removeprefix(".").lower() if format is None else format
+        if chosen not in {"csv", "jsonl"}:
+            raise ConfigurationError(
+                f"An export is csv or jsonl, not {chosen or 'a file without a suffix'!r}"
+            )
+        encoding = "utf-8-sig" if chosen == "csv" else "utf-8"
+        count, last = 0, 0
+        with tempfile.NamedTemporaryFile(
+            "w", encoding=encoding, newline="", dir=path.parent, prefix=f".{path.name}.", delete=False
+        ) as file:
+            try:
+                write = _csv_writer(file) if chosen == "csv" else partial(_write_jsonl, file)
+                while page := await self.transact(partial(_page, last)):
+                    await asyncio.to_thread(write, [_row(record) for _, record in page])
+                    count, last = count + len(page), page[-1][0]
+                file.flush()
+                os.fsync(file.fileno())
+                file.close()
+                os.replace(file.name, path)  # noqa: PTH105 - of two paths that are strings
+            except BaseException:
+                file.close()
+                os.unlink(file.name)  # noqa: PTH108 - likewise
+                raise
+        return count
+
+    async def transact(self, operation: Callable[[Store], T]) -> T:
+        """Have one of the store's operations done and made durable; for :func:`upload_many`.
+
+        Raises:
+            JournalError: The journal is not open, or it could not be.
+        """
+        if self._writer is None:
+            raise JournalError(f"The journal {self.path} is not open")
+        return await self._writer.run(operation)
+
+    def take(self) -> None:
+        """Give it to a run; for :func:`upload_many`.
+
+        Raises:
+            JournalError: Another run has it.
+        """
+        if self._taken:
+            raise JournalError(f"The journal {self.path} is in use by another run")
+        self._taken = True
+
+    def give_back(self) -> None:
+        """End a run; for :func:`upload_many`."""
+        self._taken = False
+
+
+_FIELDS = [
+    "audio", "sha256", "model", "custom_name", "text", "state", "uri", "error", "trace_id", "attempts", "at",
+]  # fmt: skip
+
+
+def _page(last: int, store: Store) -> list[tuple[int, Record]]:
+    return store.page(last, _PAGE)
+
+
+def _row(record: Record) -> dict[str, Any]:
+    row = {name: getattr(record, name) for name in _FIELDS}
+    row["state"] = _STATES.get(record.state, record.state)
+    row["at"] = datetime.fromtimestamp(record.at, UTC).isoformat(timespec="milliseconds")
+    return row
+
+
+def _csv_writer(file: IO[str]) -> Callable[[Iterable[dict[str, Any]]], None]:
+    writer = csv.DictWriter(file, _FIELDS)
+    writer.writeheader()
+    return writer.writerows
+
+
+def _write_jsonl(file: IO[str], rows: Iterable[dict[str, Any]]) -> None:
+    file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)

@@ -1,0 +1,183 @@
+"""The beginning of a run: whose journal it is, and what became of the uploads that the last run left open."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+import time
+from array import array
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from functools import partial
+
+from attrs import field, frozen
+
+from siliconflow_voice.bulk.journal import Journal
+from siliconflow_voice.bulk.store import Record, Store
+from siliconflow_voice.errors import JournalError
+from siliconflow_voice.models import Voice
+from siliconflow_voice.uploader import Uploader
+
+__all__ = ["Before", "Resumption", "resolve", "resume"]
+
+
+@frozen
+class Before:
+    """The uris that the account had when the last run began, as sorted hashes of eight bytes."""
+
+    _hashes: array[int] = field(factory=lambda: array("Q"), repr=False)
+
+    @classmethod
+    def of(cls, uris: Iterable[str]) -> Before:
+        """Take them down."""
+        return cls(array("Q", sorted(map(_hash, uris))))
+
+    @classmethod
+    def load(cls, blob: bytes | None) -> Before:
+        """Read what :meth:`dump` wrote."""
+        hashes = array("Q")
+        hashes.frombytes(blob or b"")
+        return cls(hashes)
+
+    def dump(self) -> bytes:
+        """Give them as bytes."""
+        return self._hashes.tobytes()
+
+    def __contains__(self, uri: str) -> bool:
+        wanted = _hash(uri)
+        place = bisect_left(self._hashes, wanted)
+        return place < len(self._hashes) and self._hashes[place] == wanted
+
+
+@frozen
+class Resumption:
+    """What became of the uploads that were left open."""
+
+    found: dict[bytes, Voice]
+    """Those that were stored, by their key."""
+    absent: frozenset[bytes]
+    """Those that were not."""
+    doubtful: dict[bytes, tuple[Voice, ...]]
+    """Those of which it can't be told, with the voices that could be theirs."""
+
+
+async def resume(journal: Journal, uploader: Uploader, *, settle: float) -> Resumption:
+    """Make sure that a journal is this account's, and look up what was left open, in one listing.
+
+    Args:
+        journal: Open.
+        uploader: Of the client.
+        settle: Seconds that the service is given to finish with what it was sent before the last run ended.
+
+    Raises:
+        JournalError: It is another account's, or can't be used.
+        APIStatusError: The account can't be listed; as are APIConnectionError and InvalidResponseError.
+    """
+    key, address = uploader.engine.key, str(uploader.engine.base_url)
+    same_key = await journal.transact(partial(_is_of, path=str(journal.path), key=key, address=address))
+    unknown = await journal.transact(Store.unknown)
+    if unknown:
+        # The clock on the wall, since it was another process; one that was set back makes it wait no longer.
+        latest = max(record.at for record in unknown)
+        await asyncio.sleep(min(settle, max(0.0, latest + settle - time.time())))
+    voices = await uploader.list_voices(uploader.engine.until())
+    if not same_key:
+        await journal.transact(partial(_check_account, path=str(journal.path), voices=voices))
+    resumption = await journal.transact(partial(_look_up, unknown=unknown, voices=voices))
+    await journal.transact(
+        partial(_take_down, resumption=resumption, voices=voices, key=key, address=address)
+    )
+    if not uploader.known.busy:
+        uploader.known.learn(voices)
+    return resumption
+
+
+def resolve(unknown: Collection[Record], candidates: Iterable[Voice]) -> Resumption:
+    """Say what became of uploads, by the voices that were not there before and are nobody else's.
+
+    Two uploads that are alike in model, name and text can't be told apart by a listing: one new voice is
+    then either's. None at all was neither's.
+    """
+    alike: dict[tuple[str, str, str], list[Voice]] = defaultdict(list)
+    for voice in candidates:
+        alike[voice.model, voice.custom_name, voice.text.strip()].append(voice)
+    rivals: dict[tuple[str, str, str], list[bytes]] = defaultdict(list)
+    for record in unknown:
+        rivals[record.model, record.custom_name, record.text.strip()].append(record.key)
+    found: dict[bytes, Voice] = {}
+    absent: set[bytes] = set()
+    doubtful: dict[bytes, tuple[Voice, ...]] = {}
+    for likeness, keys in rivals.items():
+        match alike[likeness]:
+            case []:
+                absent.update(keys)
+            case [voice] if len(keys) == 1:
+                found[keys[0]] = voice
+            case several:
+                doubtful.update(dict.fromkeys(keys, tuple(several)))
+    return Resumption(found, frozenset(absent), doubtful)
+
+
+def _look_up(store: Store, *, unknown: list[Record], voices: list[Voice]) -> Resumption:
+    names = {record.custom_name for record in unknown}
+    named = [voice for voice in voices if voice.custom_name in names]
+    before = Before.load(store.fact("before"))
+    others = store.uris_of(sorted({voice.custom_name for voice in named}))
+    return resolve(unknown, (voice for voice in named if voice.uri not in others and voice.uri not in before))
+
+
+def _take_down(store: Store, *, resumption: Resumption, voices: list[Voice], key: str, address: str) -> None:
+    for upload, voice in resumption.found.items():
+        store.done(upload, "recovered", voice.uri)
+    for upload in resumption.absent:
+        store.not_stored(upload)
+    # What may be an open upload's voice must not count as old the next time either.
+    open_ones = {voice.uri for candidates in resumption.doubtful.values() for voice in candidates}
+    store.set_fact("before", Before.of(voice.uri for voice in voices if voice.uri not in open_ones).dump())
+    store.set_fact("address", address)
+    salt = secrets.token_bytes(16)
+    store.set_fact("salt", salt)
+    store.set_fact("fingerprint", _fingerprint(key, salt))
+
+
+def _is_of(store: Store, *, path: str, key: str, address: str) -> bool:
+    """Refuse a journal of another address; tell whether the last run had the same key."""
+    made_at = store.fact("address")
+    if made_at is None:
+        return True
+    if made_at != address:
+        raise JournalError(f"The journal {path} is of uploads to {made_at}, not to {address}")
+    return bool(store.fact("fingerprint") == _fingerprint(key, store.fact("salt")))
+
+
+def _check_account(store: Store, *, path: str, voices: list[Voice]) -> None:
+    """Refuse a journal of another account: a key may be new, the account's part of its uris stays."""
+    ours = {_account(voice.uri) for voice in voices}
+    uri = store.any_uri()
+    if uri is None and not store.unknown():
+        return  # nothing in it is anybody's
+    if uri is None or not ours:
+        raise JournalError(
+            f"The journal {path} was written with another key, and nothing shows that it is the same "
+            f"account's: use the key of then, or another journal"
+        )
+    if _account(uri) not in ours:
+        raise JournalError(
+            f"The journal {path} is of account {_account(uri)}; this key is of {', '.join(sorted(ours))}"
+        )
+
+
+def _account(uri: str) -> str:
+    """Give the account's part of ``speech:<name>:<account>:<random>``."""
+    return uri.split(":")[2] if uri.count(":") >= 2 else ""
+
+
+def _fingerprint(key: str, salt: bytes) -> bytes:
+    # Cut so short that it fits any number of keys: it can't prove a guess.
+    return hashlib.blake2b(key.encode(), salt=salt, digest_size=4).digest()
+
+
+def _hash(uri: str) -> int:
+    return int.from_bytes(hashlib.blake2b(uri.encode(), digest_size=8).digest(), "big")
