@@ -90,7 +90,7 @@ class Call:
         admission = self.gate.try_enter(self.request.tokens, retry=retry)
         if admission is None:
             if self.reading is not None:
-                self.reading.forget()
+                self.reading.wait()
             admission = await self._wait(retry=retry)
         self._admission = admission
         self._began = asyncio.get_running_loop().time()

@@ -56,25 +56,23 @@ class Uploader:
             AudioSourceError: The audio can't be read.
             APITimeoutError: It can't be read in time.
         """
-        check_choice("encoding", upload.encoding, Encoding)
-        check_texts(self.limits, custom_name=upload.custom_name, text=upload.text, model=upload.model)
         source = AudioSource.of(upload.audio)
         reading = source.reading(self.pool)
         try:
+            check_choice("encoding", upload.encoding, Encoding)
+            check_texts(self.limits, custom_name=upload.custom_name, text=upload.text, model=upload.model)
             async with asyncio.timeout_at(until):
                 facts = await reading.facts(measure=self.limits is not None, digest=digest)
             check_audio(self.limits, facts, source.filename)
-        except TimeoutError:
+        except BaseException as error:
             await reading.close()
-            late = APITimeoutError(f"The deadline passed while {source.filename} was read; nothing was sent")
-        except BaseException:
-            await reading.close()
-            raise
+            if not isinstance(error, TimeoutError):
+                raise
         else:
             if facts.size is None and self.limits is not None:
                 reading.most = self.limits.max_bytes
             return OpenUpload(self, upload, reading, facts, source.filename)
-        raise late
+        raise APITimeoutError(f"The deadline passed while {source.filename} was read; nothing was sent")
 
     async def list_voices(self, until: float | None) -> list[Voice]:
         """List the account's voices by the loop's time *until*."""
@@ -139,7 +137,7 @@ class OpenUpload:
         if on_ambiguous == "reconcile":
             known = uploader.known.complete
             if not known:
-                self._reading.forget()
+                self._reading.wait()
                 known = await uploader.prepare(deadline.at)
             recover = partial(self._recover, wanted, deadline, known=known)
             deadline.reserve = uploader.reserve

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-__all__ = ["BLOCK", "STEP", "ReadPool"]
+__all__ = ["BLOCK", "MOST_HELD", "STEP", "ReadPool"]
 
 T = TypeVar("T")
 
@@ -17,8 +17,11 @@ BLOCK = 3 << 18
 STEP = 3 << 16
 """Bytes of a larger file that are read and sent at a time: more would hold up the loop."""
 
+MOST_HELD = 32
+"""Recordings that are held in memory while they wait for their turn; further ones are read again."""
+
 _THREADS = 4
-_BUFFERS_KEPT = 32
+_BUFFERS_KEPT = MOST_HELD
 
 
 class ReadPool:
@@ -29,6 +32,8 @@ class ReadPool:
 
     def __init__(self) -> None:
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="siliconflow-voice-read")
+        self.held = 0
+        """Recordings that were read and not sent yet."""
         self._used = False
         self._buffers: list[bytearray] = []
 

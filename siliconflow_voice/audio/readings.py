@@ -19,7 +19,7 @@ from attrs import evolve
 
 from siliconflow_voice.audio.blocks import Block, BlockReader, checked, fill, read_ahead, reading_errors
 from siliconflow_voice.audio.formats import AudioFacts, Opener, facts_of, in_memory
-from siliconflow_voice.audio.pool import STEP, ReadPool
+from siliconflow_voice.audio.pool import MOST_HELD, STEP, ReadPool
 from siliconflow_voice.errors import (
     AudioSourceError,
     InvalidUploadError,
@@ -83,12 +83,11 @@ class Reading(ABC):
                     )
                 yield block
 
-    def forget(self) -> None:  # noqa: B027 - most hold nothing
-        """Let go of what is held in memory, since it will be a while until it is sent."""
+    def wait(self) -> None:  # noqa: B027 - most hold nothing
+        """Hear that it will be a while until it is sent: where many wait, memory is not to be held for it."""
 
-    async def close(self) -> None:
+    async def close(self) -> None:  # noqa: B027 - likewise
         """End the reading; it is of no use afterwards."""
-        self.forget()
 
 
 class BytesReading(Reading):
@@ -129,12 +128,16 @@ class PathReading(Reading):
 
     async def facts(self, *, measure: bool = True, digest: bool = False) -> AudioFacts:
         inspect = partial(self._inspect, measure=measure, digest=digest)
-        facts, self._held = await self._pool.begin(inspect)
+        facts, held = await self._pool.begin(inspect)
+        if held is not None:
+            self._held = held
+            self._pool.held += 1
         return facts
 
     async def blocks(self) -> AsyncGenerator[Block, None]:
         held, self._held = self._held, None
         if held is not None:
+            self._pool.held -= 1
             yield held
             self._pool.give_back(cast("bytearray", held.obj))
             return
@@ -143,9 +146,18 @@ class PathReading(Reading):
             async for block in blocks:
                 yield block
 
-    def forget(self) -> None:
+    def wait(self) -> None:
+        # To read it again takes a trip to a thread, and doubles what a short wait costs.
+        if self._pool.held > MOST_HELD:
+            self._let_go()
+
+    async def close(self) -> None:
+        self._let_go()
+
+    def _let_go(self) -> None:
         held, self._held = self._held, None
         if held is not None:
+            self._pool.held -= 1
             self._pool.give_back(cast("bytearray", held.obj))
 
     @property

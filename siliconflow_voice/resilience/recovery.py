@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from array import array
 from collections import Counter
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
@@ -28,18 +29,23 @@ _Likeness: TypeAlias = "tuple[str, str, str]"
 class KnownVoices:
     """The uris that an account had before, so that a new one can be told from an old one of the same name.
 
-    Kept as hashes: eight bytes each, for accounts with very many voices.
+    Kept as hashes, eight bytes each: an account may have very many voices, and a run may make them.
     """
 
     complete: bool = False
     """Whether the account was listed: from then on, what an upload finds in addition is new."""
-    _hashes: set[int] = field(factory=set[int], repr=False)
+    _listed: set[int] = field(factory=set[int], repr=False)
+    _made: array[int] = field(factory=lambda: array("q"), repr=False)
+    """Not a set: it grows with each upload, and is searched only when an answer was lost."""
     _try_again_at: float = 0.0
     _under_way: Counter[_Likeness] = field(factory=Counter[_Likeness], repr=False)
     _listing: asyncio.Lock = field(factory=asyncio.Lock, repr=False)
     _searching: int = 0
     _latest: tuple[float, list[Voice]] | None = field(default=None, repr=False)
     """When the latest listing for a search began, and what it found; kept while somebody searches."""
+
+    def __contains__(self, uri: str) -> bool:
+        return hash(uri) in self._listed or hash(uri) in self._made
 
     @property
     def busy(self) -> bool:
@@ -48,11 +54,11 @@ class KnownVoices:
 
     def add(self, uri: str) -> None:
         """Remember a voice that some upload is known to have made."""
-        self._hashes.add(hash(uri))
+        self._made.append(hash(uri))
 
     def learn(self, voices: list[Voice]) -> None:
         """Remember all that the account has."""
-        self._hashes.update(hash(voice.uri) for voice in voices)
+        self._listed.update(hash(voice.uri) for voice in voices)
         self.complete = True
 
     @contextmanager
@@ -101,9 +107,7 @@ class KnownVoices:
                 f"The upload's answer was lost, and the account can't be listed: {error}"
             ) from None
         likeness = _likeness(wanted)
-        found = [
-            voice for voice in voices if hash(voice.uri) not in self._hashes and _likeness(voice) == likeness
-        ]
+        found = [voice for voice in voices if _likeness(voice) == likeness and voice.uri not in self]
         if not found:
             return None
         if len(found) > 1 or self._under_way[likeness] > 1:

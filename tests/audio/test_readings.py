@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import io
 import os
 import tempfile
 import threading
 import wave
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from support.recordings import MP3, WAV
 
 from siliconflow_voice.audio.formats import AudioFacts
-from siliconflow_voice.audio.pool import BLOCK, STEP, ReadPool
+from siliconflow_voice.audio.pool import BLOCK, MOST_HELD, STEP, ReadPool
 from siliconflow_voice.audio.readings import Reading
 from siliconflow_voice.audio.source import Audio, AudioSource
 from siliconflow_voice.errors import AudioSourceError, InvalidUploadError
@@ -162,15 +163,68 @@ async def test_audio_in_the_middle_of_a_file_is_known_by_its_beginning(pool: Rea
     assert await reading_of(file, pool).facts() == AudioFacts(WAV.stat().st_size, "wav", "audio/wav")
 
 
-async def test_what_a_path_held_is_read_anew_once_it_was_forgotten(
+async def test_a_few_that_wait_are_held_in_memory_and_the_others_are_read_anew(
+    monkeypatch: pytest.MonkeyPatch, whole: Whole
+) -> None:
+    opened, pool = recorded_opening(monkeypatch), ReadPool()
+    readings = [reading_of(MP3, pool) for _ in range(MOST_HELD + 8)]
+    for reading in readings:
+        await reading.facts()
+    for reading in readings:
+        reading.wait()
+        reading.wait()
+    assert pool.held == MOST_HELD
+    assert {await whole(reading) for reading in readings} == {MP3.read_bytes()}
+    assert (pool.held, len(opened)) == (0, MOST_HELD + 8 + 8)
+    await pool.close()
+
+
+async def test_what_is_closed_is_held_no_more() -> None:
+    pool = ReadPool()
+    reading = reading_of(MP3, pool)
+    await reading.facts()
+    await reading.close()
+    await reading.close()
+    assert pool.held == 0
+    await pool.close()
+
+
+async def test_a_path_is_read_for_its_digest_in_the_same_trip(
     monkeypatch: pytest.MonkeyPatch, pool: ReadPool, whole: Whole
 ) -> None:
     opened = recorded_opening(monkeypatch)
     reading = reading_of(MP3, pool)
-    await reading.facts()
-    reading.forget()
-    reading.forget()
-    assert (await whole(reading), len(opened)) == (MP3.read_bytes(), 2)
+    facts = await reading.facts(digest=True)
+    assert facts.sha256 == hashlib.sha256(MP3.read_bytes()).hexdigest()
+    assert (await whole(reading), len(opened)) == (MP3.read_bytes(), 1)
+
+
+@pytest.mark.parametrize("size", [0, 1, BLOCK, BLOCK + 1, 3 * BLOCK + 5])
+async def test_any_audio_that_can_be_read_twice_has_a_digest(
+    pool: ReadPool, tmp_path: Path, whole: Whole, size: int
+) -> None:
+    data = b"RIFF" + bytes(size)
+    (tmp_path / "a.wav").write_bytes(data)
+    file = io.BytesIO(b"before" + data)
+    file.seek(6)
+    for audio in (tmp_path / "a.wav", data, file):
+        reading = reading_of(audio, pool)
+        facts = await reading.facts(digest=True)
+        assert (facts.sha256, facts.size) == (hashlib.sha256(data).hexdigest(), len(data))
+        assert await whole(reading) == data
+
+
+async def test_what_can_be_read_once_has_no_digest(pool: ReadPool) -> None:
+    async def stream() -> AsyncIterator[bytes]:
+        yield b"RIFF"
+
+    class Pipe(io.BytesIO):
+        def seekable(self) -> bool:
+            return False
+
+    for audio in (stream(), Pipe(b"RIFF")):
+        with pytest.raises(InvalidUploadError, match="can be read only once, and a journal needs its digest"):
+            await reading_of(audio, pool).facts(digest=True)
 
 
 async def test_a_small_file_is_opened_once_for_its_facts_and_its_first_attempt(
@@ -182,9 +236,9 @@ async def test_a_small_file_is_opened_once_for_its_facts_and_its_first_attempt(
     assert (await whole(reading), len(opened)) == (MP3.read_bytes(), 1)
 
 
-def test_forgetting_does_nothing_to_what_holds_nothing(pool: ReadPool) -> None:
+def test_waiting_does_nothing_to_what_holds_nothing(pool: ReadPool) -> None:
     reading = reading_of(b"abc", pool)
-    reading.forget()
+    reading.wait()
     assert reading.can_replay
 
 
