@@ -99,7 +99,7 @@ class VoiceClient:
         self._is_sibling = False
 
     def __repr__(self) -> str:
-        return f"VoiceClient(base_url={str(self._uploader.engine.base_url)!r})"
+        return f"VoiceClient(base_url={self.base_url!r})"
 
     def __getstate__(self) -> NoReturn:
         raise TypeError("a VoiceClient is not pickled: it has a key and open connections")
@@ -123,6 +123,11 @@ class VoiceClient:
             await self._uploader.engine.connection.close()
             await self._uploader.pool.close()
 
+    @property
+    def base_url(self) -> str:
+        """The API's address."""
+        return str(self._uploader.engine.base_url)
+
     def with_options(self, **changes: Unpack[ClientOptions]) -> VoiceClient:
         """Make a sibling: the same session and throttle, with some options changed.
 
@@ -134,7 +139,7 @@ class VoiceClient:
         engine = self._uploader.engine
         options: ClientOptions = {
             "api_key": engine.key,
-            "base_url": str(engine.base_url),
+            "base_url": self.base_url,
             "retry": engine.retry,
             "throttle": engine.throttle,
             "timeouts": engine.timeouts,

@@ -14,7 +14,7 @@ Encoding: TypeAlias = Literal["multipart", "base64"]
 
 _ANSWER = 1 << 20
 # A voice takes some 200 bytes of the list, and the list has no pages.
-_LIST = 64 << 20
+_LIST = 256 << 20
 
 # The extension that servers and proxies expect with a media type.
 _EXTENSIONS = {"mp3": "mp3", "wav": "wav", "opus": "opus", "pcm": "pcm"}

@@ -12,8 +12,14 @@ __all__ = ["check", "kind_of"]
 
 _MOUNTS = Path("/proc/self/mountinfo")
 _REMOTE = frozenset(
-    {"afs", "ceph", "cifs", "coda", "glusterfs", "lustre", "nfs", "nfs4", "smb3", "smbfs"}
-) | {f"fuse.{kind}" for kind in ("ceph", "davfs", "glusterfs", "rclone", "s3fs", "sshfs")}
+    {"afs", "beegfs", "ceph", "cifs", "coda", "glusterfs", "gpfs", "lustre", "nfs", "nfs4", "smb3", "smbfs"}
+) | {
+    f"fuse.{kind}"
+    for kind in (
+        "blobfuse2", "ceph", "cosfs", "davfs", "gcsfuse", "glusterfs", "juicefs", "ossfs", "rclone", "s3fs",
+        "sshfs",
+    )
+}  # fmt: skip
 _ESCAPE = re.compile(r"\\([0-7]{3})")
 
 
@@ -26,11 +32,13 @@ def check(path: Path) -> None:
     Raises:
         JournalError: It is on one.
     """
+    # First, since looking at it may be what mounts it.
+    place = os.path.realpath(path)
     try:
-        mounts = _MOUNTS.read_text(errors="surrogateescape")
+        mounts = os.fsdecode(_MOUNTS.read_bytes())
     except OSError:
         return  # no Linux
-    kind = kind_of(os.path.realpath(path), mounts)
+    kind = kind_of(place, mounts)
     if kind in _REMOTE:
         raise JournalError(
             f"The journal {path} would be on a network filesystem ({kind}), where neither locks nor writes "
@@ -41,7 +49,7 @@ def check(path: Path) -> None:
 def kind_of(path: str, mounts: str) -> str | None:
     """Give the type of the filesystem that an absolute path is on, by the text of ``mountinfo``."""
     found, longest = None, -1
-    for line in mounts.splitlines():
+    for line in mounts.split("\n"):
         before, _, after = line.partition(" - ")
         fields = before.split(" ")
         if len(fields) < 5 or not after:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from typing import TypeAlias
 
 from attrs import define, field
@@ -15,20 +15,21 @@ __all__ = ["Intake", "Uploads"]
 
 Uploads: TypeAlias = "Iterable[VoiceUpload] | AsyncIterable[VoiceUpload]"
 
+_END = object()
+
+
+def _iterator(uploads: Uploads) -> AsyncIterator[VoiceUpload] | Iterator[VoiceUpload]:
+    return aiter(uploads) if isinstance(uploads, AsyncIterable) else iter(uploads)
+
 
 @define(eq=False)
 class Intake:
     """Gives each upload its index."""
 
-    _uploads: Uploads
-    _iterator: AsyncIterator[VoiceUpload] = field(init=False)
+    _uploads: AsyncIterator[VoiceUpload] | Iterator[VoiceUpload] = field(converter=_iterator)
     _taken: int = field(default=0, init=False)
     _exhausted: bool = field(default=False, init=False)
     _turn: asyncio.Lock = field(factory=asyncio.Lock, init=False)
-
-    def __attrs_post_init__(self) -> None:
-        uploads = self._uploads
-        self._iterator = aiter(uploads) if isinstance(uploads, AsyncIterable) else _asynchronous(uploads)
 
     async def take(self) -> tuple[int, VoiceUpload] | None:
         """Give the next one, or None if there is none left.
@@ -40,9 +41,12 @@ class Intake:
         async with self._turn:
             if self._exhausted:
                 return None
-            try:
-                upload: object = await anext(self._iterator)
-            except StopAsyncIteration:
+            upload: object
+            if isinstance(self._uploads, AsyncIterator):
+                upload = await anext(self._uploads, _END)
+            else:
+                upload = next(self._uploads, _END)
+            if upload is _END:
                 self._exhausted = True
                 return None
             index, self._taken = self._taken, self._taken + 1
@@ -51,8 +55,3 @@ class Intake:
                 f"uploads gave a {type(upload).__name__} in place of VoiceUpload {index}"
             )
         return index, upload
-
-
-async def _asynchronous(uploads: Iterable[VoiceUpload]) -> AsyncIterator[VoiceUpload]:
-    for upload in uploads:
-        yield upload

@@ -8,6 +8,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -73,8 +74,10 @@ class Journal:
         writer = self._writer = Writer(self.path)
         try:
             await writer.open()
-        except JournalError:
+        except BaseException:
+            # Who is cancelled here does not get to close it.
             self._writer = None
+            writer.leave()
             raise
 
     async def close(self) -> None:
@@ -110,16 +113,12 @@ class Journal:
                 file's name ends with.
 
         Raises:
-            ConfigurationError: The format is neither.
+            ConfigurationError: The format is neither, or the file is the journal.
             JournalError: The journal can't be read.
             OSError: The file can't be written.
         """
         path = Path(target)
-        chosen = path.suffix.removeprefix(".").lower() if format is None else format
-        if chosen not in {"csv", "jsonl"}:
-            raise ConfigurationError(
-                f"An export is csv or jsonl, not {chosen or 'a file without a suffix'!r}"
-            )
+        chosen = self._check_export(path, format)
         encoding = "utf-8-sig" if chosen == "csv" else "utf-8"
         count, last = 0, 0
         with tempfile.NamedTemporaryFile(
@@ -130,12 +129,12 @@ class Journal:
                 while page := await self.transact(partial(_page, last)):
                     await asyncio.to_thread(write, [_row(record) for _, record in page])
                     count, last = count + len(page), page[-1][0]
-                file.flush()
-                os.fsync(file.fileno())
+                await asyncio.to_thread(_sync, file)
                 file.close()
                 os.replace(file.name, path)  # noqa: PTH105 - of two paths that are strings
             except BaseException:
-                file.close()
+                with suppress(OSError):
+                    file.close()  # writes what is left, and fails where that has failed before
                 os.unlink(file.name)  # noqa: PTH108 - likewise
                 raise
         return count
@@ -164,6 +163,15 @@ class Journal:
         """End a run; for :func:`upload_many`."""
         self._taken = False
 
+    def _check_export(self, path: Path, asked: str | None) -> str:
+        chosen = path.suffix.removeprefix(".").lower() if asked is None else asked
+        if chosen not in {"csv", "jsonl"}:
+            wrong = repr(chosen) if chosen else "a file without a suffix"
+            raise ConfigurationError(f"An export is csv or jsonl, not {wrong}")
+        if os.path.realpath(path) == os.path.realpath(self.path):
+            raise ConfigurationError(f"The export would replace the journal {self.path} itself")
+        return chosen
+
 
 _FIELDS = [
     "audio", "sha256", "model", "custom_name", "text", "state", "uri", "error", "trace_id", "attempts", "at",
@@ -185,6 +193,11 @@ def _csv_writer(file: IO[str]) -> Callable[[Iterable[dict[str, Any]]], None]:
     writer = csv.DictWriter(file, _FIELDS)
     writer.writeheader()
     return writer.writerows
+
+
+def _sync(file: IO[str]) -> None:
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _write_jsonl(file: IO[str], rows: Iterable[dict[str, Any]]) -> None:

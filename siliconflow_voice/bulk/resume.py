@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from functools import partial
+from math import inf
 
 from attrs import field, frozen
 
@@ -76,15 +77,20 @@ async def resume(journal: Journal, uploader: Uploader, *, settle: float) -> Resu
         APIStatusError: The account can't be listed; as are APIConnectionError and InvalidResponseError.
     """
     key, address = uploader.engine.key, str(uploader.engine.base_url)
-    same_key = await journal.transact(partial(_is_of, path=str(journal.path), key=key, address=address))
+    # What is raised is not raised in the journal's thread: a refusal is none of its failures.
+    made_at, same_key = await journal.transact(partial(_origin, key=key))
+    if made_at not in {None, address}:
+        raise JournalError(f"The journal {journal.path} is of uploads to {made_at}, not to {address}")
     unknown = await journal.transact(Store.unknown)
     if unknown:
-        # The clock on the wall, since it was another process; one that was set back makes it wait no longer.
-        latest = max(record.at for record in unknown)
-        await asyncio.sleep(min(settle, max(0.0, latest + settle - time.time())))
+        # They were begun at the latest then, and could be under way until the deadline. The clock is that on
+        # the wall, since it was another process; one that was set back makes it wait no longer.
+        latest, longest = max(record.at for record in unknown), uploader.engine.retry.deadline
+        over = inf if longest is None else latest + longest
+        await asyncio.sleep(min(settle, max(0.0, over + settle - time.time())))
     voices = await uploader.list_voices(uploader.engine.until())
     if not same_key:
-        await journal.transact(partial(_check_account, path=str(journal.path), voices=voices))
+        _check_account(journal, await journal.transact(Store.any_uri), unknown, voices)
     resumption = await journal.transact(partial(_look_up, unknown=unknown, voices=voices))
     await journal.transact(
         partial(_take_down, resumption=resumption, voices=voices, key=key, address=address)
@@ -142,36 +148,34 @@ def _take_down(store: Store, *, resumption: Resumption, voices: list[Voice], key
     store.set_fact("fingerprint", _fingerprint(key, salt))
 
 
-def _is_of(store: Store, *, path: str, key: str, address: str) -> bool:
-    """Refuse a journal of another address; tell whether the last run had the same key."""
+def _origin(store: Store, *, key: str) -> tuple[str | None, bool]:
+    """Tell to what address the last run sent, if there was one, and whether it had the same key."""
     made_at = store.fact("address")
     if made_at is None:
-        return True
-    if made_at != address:
-        raise JournalError(f"The journal {path} is of uploads to {made_at}, not to {address}")
-    return bool(store.fact("fingerprint") == _fingerprint(key, store.fact("salt")))
+        return None, True
+    return made_at, bool(store.fact("fingerprint") == _fingerprint(key, store.fact("salt")))
 
 
-def _check_account(store: Store, *, path: str, voices: list[Voice]) -> None:
+def _check_account(journal: Journal, uri: str | None, unknown: list[Record], voices: list[Voice]) -> None:
     """Refuse a journal of another account: a key may be new, the account's part of its uris stays."""
-    ours = {_account(voice.uri) for voice in voices}
-    uri = store.any_uri()
-    if uri is None and not store.unknown():
+    if uri is None and not unknown:
         return  # nothing in it is anybody's
-    if uri is None or not ours:
+    theirs, ours = _account(uri or ""), {_account(voice.uri) for voice in voices} - {""}
+    if not theirs or not ours:
         raise JournalError(
-            f"The journal {path} was written with another key, and nothing shows that it is the same "
+            f"The journal {journal.path} was written with another key, and nothing shows that it is the same "
             f"account's: use the key of then, or another journal"
         )
-    if _account(uri) not in ours:
+    if theirs not in ours:
         raise JournalError(
-            f"The journal {path} is of account {_account(uri)}; this key is of {', '.join(sorted(ours))}"
+            f"The journal {journal.path} is of account {theirs}; this key is of {', '.join(sorted(ours))}"
         )
 
 
 def _account(uri: str) -> str:
-    """Give the account's part of ``speech:<name>:<account>:<random>``."""
-    return uri.split(":")[2] if uri.count(":") >= 2 else ""
+    """Give the account's part of ``speech:<name>:<account>:<random>``, or nothing."""
+    parts = uri.rsplit(":", 2)
+    return parts[1] if len(parts) == 3 else ""
 
 
 def _fingerprint(key: str, salt: bytes) -> bytes:

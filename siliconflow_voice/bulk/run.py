@@ -84,7 +84,10 @@ async def _outcomes(
     client._ready()  # noqa: SLF001 - likewise
     async with AsyncExitStack() as stack:
         books = None
-        if journal is not None:
+        if journal is None:
+            # Now, or the first uploads would overtake each other while they wait for it.
+            await uploader.prepare(uploader.engine.until())
+        else:
             if not isinstance(journal, Journal):
                 journal = await stack.enter_async_context(Journal(journal))
             journal.take()

@@ -49,6 +49,7 @@ INSERT INTO uploads (key, state, audio, sha256, model, custom_name, text, error,
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (key) DO UPDATE SET state = excluded.state, audio = excluded.audio, error = excluded.error,
     trace_id = excluded.trace_id, attempts = excluded.attempts, at = excluded.at
+WHERE uploads.uri IS NULL
 """
 
 
@@ -109,8 +110,7 @@ class Store:
         """
         with journal_errors(path):
             filesystems.check(path)
-            with suppress(FileExistsError):
-                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+            _create(path)
             connection = sqlite3.connect(path, timeout=0, isolation_level=None)
             try:
                 # Held until the connection is closed or the process dies, however it dies. And with it,
@@ -140,8 +140,8 @@ class Store:
             self._connection.execute("BEGIN")
             try:
                 yield
-                self.check_files()
                 self._connection.execute("COMMIT")
+                self.check_files()
             except BaseException:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
@@ -150,7 +150,7 @@ class Store:
     def remember_files(self) -> None:
         """Take down which files on the disk are this journal's."""
         # The second holds what was committed last: without it, that would be lost.
-        for path in (str(self.path), f"{self.path}-wal"):
+        for path in (str(self.path), _log_of(self.path)):
             status = os.stat(path)  # noqa: PTH116 - often, and pathlib is slow
             self._files[path] = status.st_dev, status.st_ino
 
@@ -221,16 +221,18 @@ class Store:
         self, key: bytes, state: State, uri: str, *, trace_id: str | None = None, attempts: int = 0
     ) -> None:
         """Take down an upload's uri."""
-        self._connection.execute(
+        cursor = self._connection.execute(
             "UPDATE uploads SET state = ?, uri = ?, error = NULL, trace_id = ?, attempts = ?, at = ?"
             " WHERE key = ?",
             (state, uri, trace_id, attempts, time.time(), key),
         )
+        if not cursor.rowcount:
+            raise JournalError(f"The journal {self.path} has no upload that {uri} could be the voice of")
 
     def not_stored(self, key: bytes) -> None:
         """Take down that an upload which was begun has not made its voice."""
         self._connection.execute(
-            "UPDATE uploads SET state = 'pending', at = ? WHERE key = ?", (time.time(), key)
+            "UPDATE uploads SET state = 'pending', at = ? WHERE key = ? AND uri IS NULL", (time.time(), key)
         )
 
     def _put(
@@ -244,31 +246,64 @@ class Store:
         return (Record(*row) for row in rows)
 
 
+def _log_of(path: Path) -> str:
+    """Give the path of the write-ahead log, which lies beside the file that a link leads to."""
+    return f"{os.path.realpath(path)}-wal"
+
+
+def _create(path: Path) -> None:
+    """Create the file if there is none, or see that the one that exists is of use.
+
+    That is not opened: closing it would give up the locks on it of all this process.
+    """
+    place, log = Path(os.path.realpath(path)), Path(_log_of(path))
+    # SQLite takes a file of one byte for empty too, and what is empty for new; and it deletes the log then.
+    if (not place.exists() or place.stat().st_size <= 1) and log.exists() and log.stat().st_size:
+        raise JournalError(
+            f"The journal {path} is damaged: it is missing or empty, but {log.name}, which belongs to it, is "
+            f"not; to begin anew, delete both"
+        )
+    if not place.exists():
+        with suppress(FileExistsError):
+            os.close(os.open(place, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        return
+    for needed in (place, place.parent):
+        if not os.access(needed, os.W_OK):
+            raise JournalError(f"The journal {path} can't be written: {needed} is read-only")
+
+
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    """Lock the file, see whose it is, and create what a new one lacks."""
+    """See whose the file is, lock it, and create what a new one lacks."""
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (schema,) = connection.execute("PRAGMA user_version").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    new = tables == 0 and application == 0
+    if not new and application != _APPLICATION:
+        raise JournalError(f"{path} is no journal, but a database of another program")
+    if not new and schema > _SCHEMA:
+        raise JournalError(
+            f"The journal {path} was written by a newer version of siliconflow_voice: use that one"
+        )
     (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
     if mode != "wal":
         raise JournalError(f"The journal {path} is on storage where SQLite can't keep a write-ahead log")
     connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA fullfsync = ON")  # on a Mac, fsync alone does not reach the disk
     connection.execute("BEGIN IMMEDIATE")
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (schema,) = connection.execute("PRAGMA user_version").fetchone()
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    if tables == 0 and application == 0:
+    if new:
         for statement in _CREATE.split(";"):
             connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {_APPLICATION}")
         connection.execute(f"PRAGMA user_version = {_SCHEMA}")
-    elif application != _APPLICATION:
-        raise JournalError(f"{path} is no journal, but a database of another program")
-    elif schema > _SCHEMA:
-        raise JournalError(
-            f"The journal {path} was written by a newer version of siliconflow_voice: use that one"
-        )
     connection.execute("COMMIT")
-    (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    (page,) = connection.execute("PRAGMA page_size").fetchone()
+    if path.stat().st_size % page:
+        # SQLite takes the page to end with zeros: among them may be a uri's last characters.
+        raise JournalError(f"The journal {path} is damaged: it was cut off")
+    # Not the quick one: of an upload that is missing from the index alone, a run would know nothing.
+    (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
     if verdict != "ok":
-        raise JournalError(f"The journal {path} is damaged: {verdict}")
+        raise JournalError(f"The journal {path} is damaged: {verdict.splitlines()[-1]}")
 
 
 _REASONS = {
@@ -287,6 +322,7 @@ def journal_errors(path: Path) -> Generator[None, None, None]:
         yield
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        raise JournalError(f"The journal {path} {_REASONS.get(code, f'can not be used: {error}')}") from error
+        reason = _REASONS.get(code, f"can't be used: {error}")
+        raise JournalError(f"The journal {path} {reason}") from error
     except OSError as error:
         raise JournalError(f"The journal {path} can't be used: {error.strerror or error}") from error

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 from siliconflow_voice.bulk.store import Store
-from siliconflow_voice.errors import JournalError, SiliconFlowError
+from siliconflow_voice.errors import JournalError
 
 __all__ = ["Writer"]
 
@@ -19,7 +19,7 @@ T = TypeVar("T")
 Operation: TypeAlias = Callable[[Store], Any]
 _Order: TypeAlias = "tuple[Operation, asyncio.Future[Any]]"
 
-_Result: TypeAlias = "tuple[asyncio.Future[Any], Any, SiliconFlowError | None]"
+_Result: TypeAlias = "tuple[asyncio.Future[Any], Any, JournalError | None]"
 
 _MOST_AT_ONCE = 1000
 
@@ -49,7 +49,7 @@ class Writer:
         await asyncio.shield(self._opened)
 
     async def run(self, operation: Callable[[Store], T]) -> T:
-        """Have something done, and wait until it is durable; what fails in it fails nothing else.
+        """Have something done, and wait until it is durable. What fails in it fails all that comes later.
 
         Raises:
             JournalError: It could not be done, or not be made durable.
@@ -58,35 +58,50 @@ class Writer:
         self._orders.put((operation, order))
         return await order
 
+    def leave(self) -> None:
+        """Have what was asked for finished, and the file given up, and don't wait for that."""
+        self._orders.put(None)
+
     async def close(self) -> None:
         """Finish what was asked for, and give up the file."""
-        self._orders.put(None)
+        self.leave()
         await asyncio.shield(self._ended)
 
     def _work(self) -> None:
         try:
             store = Store.open(self._path)
-        except SiliconFlowError as error:
-            self._answer([(self._opened, None, error)])
+        except Exception as error:  # noqa: BLE001 - whatever it is, those who wait are to hear of it
+            self._answer([(self._opened, None, self._again(error))])
+            self._refuse(error)
+            self._answer([(self._ended, None, None)])
             return
         self._answer([(self._opened, None, None)])
-        failure: Exception | None = None
+        failure = self._serve(store)
+        try:
+            store.close()
+        except Exception as error:  # noqa: BLE001 - likewise
+            self._answer([(self._ended, None, None if failure else self._again(error))])
+        else:
+            self._answer([(self._ended, None, None)])
+
+    def _serve(self, store: Store) -> Exception | None:
+        """Carry out orders up to the one to end; give what failed, or None."""
         goes_on = True
         while goes_on:
             orders = self._take()
             goes_on = orders[-1] is not None
-            asked = [order for order in orders if order is not None]
-            if failure is None:
-                failure = self._carry_out(store, asked)
-            else:
+            failure = self._carry_out(store, [order for order in orders if order is not None])
+            if failure is not None:
                 # What was not written may have been what the rest stands on.
-                self._answer([(order, None, _again(failure)) for _, order in asked])
-        try:
-            store.close()
-        except SiliconFlowError as error:
-            self._answer([(self._ended, None, None if failure else error)])
-        else:
-            self._answer([(self._ended, None, None)])
+                if goes_on:
+                    self._refuse(failure)
+                return failure
+        return None
+
+    def _refuse(self, failure: Exception) -> None:
+        """Answer orders with a failure, up to the one to end."""
+        while (order := self._orders.get()) is not None:
+            self._answer([(order[1], None, self._again(failure))])
 
     def _take(self) -> list[_Order | None]:
         """Wait for an order, and take along what else is there, up to the one to end."""
@@ -104,7 +119,7 @@ class Writer:
             with store.transaction():
                 results = [(order, operation(store), None) for operation, order in orders]
         except Exception as error:  # noqa: BLE001 - whatever it is, those who wait are to hear of it
-            self._answer([(order, None, _again(error)) for _, order in orders])
+            self._answer([(order, None, self._again(error)) for _, order in orders])
             return error
         self._answer(results)
         return None
@@ -114,12 +129,15 @@ class Writer:
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(_settle, results)
 
-
-def _again(error: Exception) -> JournalError:
-    """Make an error of one's own for each who waits: tracebacks grow on those that are shared."""
-    another = JournalError(error.message if isinstance(error, SiliconFlowError) else repr(error))
-    another.__cause__ = error
-    return another
+    def _again(self, error: Exception) -> JournalError:
+        """Make an error of one's own for each who waits: tracebacks grow on those that are shared."""
+        if isinstance(error, JournalError):
+            message, cause = error.message, error.__cause__
+        else:
+            message, cause = f"The journal {self._path} can't be used: {error!r}", error
+        another = JournalError(message)
+        another.__cause__ = cause
+        return another
 
 
 def _settle(results: list[_Result]) -> None:
