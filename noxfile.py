@@ -24,9 +24,9 @@ os.environ["PATH"] = os.pathsep.join(
 
 
 def _install(session: nox.Session, *groups: str) -> None:
-    """Install the built wheel, and the groups' tools beside it."""
+    """Install the built wheel with its extras, and the groups' tools beside it."""
     requirements = nox.project.dependency_groups(PYPROJECT, *groups)
-    session.install("--quiet", ".", *requirements)
+    session.install("--quiet", ".[cli]", *requirements)
 
 
 @nox.session
@@ -96,6 +96,15 @@ def bench(session: nox.Session) -> None:
     session.run("python", "benchmarks/run.py", *session.posargs, env=env)
     session.run("python", "benchmarks/memory.py", env=env)
     session.run("python", "benchmarks/lag.py", env=env)
+    session.run("python", "benchmarks/bulk.py", env=env)
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """Kill a bulk run a hundred times, and count what is missing and what is there twice (minutes)."""
+    _install(session, "tests")
+    env = {"PYTHONPATH": "tests", "PYTHONSAFEPATH": "1"}
+    session.run("python", "-m", "killing", *session.posargs, env=env)
 
 
 @nox.session

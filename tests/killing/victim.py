@@ -1,0 +1,119 @@
+"""A real run of the command that kills itself, with no warning to anything, at a moment that it is told.
+
+python -m killing.victim MOMENT COUNT ARGUMENTS…
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from siliconflow_voice import cli, engine
+from siliconflow_voice.api.payloads import Transfer
+from siliconflow_voice.bulk.bookkeeping import Bookkeeping
+from siliconflow_voice.bulk.store import Store
+from siliconflow_voice.bulk.writer import Writer
+
+Blow = Callable[[], None]
+
+
+def fatal(count: int) -> Blow:
+    """Give what kills this process when it is called for the given time."""
+    left = [count]
+
+    def blow() -> None:
+        left[0] -= 1
+        if left[0] <= 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return blow
+
+
+def before_the_intent(blow: Blow) -> None:
+    original = Store.intend
+
+    def intend(self: Store, entry: Any) -> None:
+        blow()
+        original(self, entry)
+
+    Store.intend = intend  # type: ignore[method-assign]
+
+
+def before_the_commit(blow: Blow) -> None:
+    """Of anything: intents, uris, failures."""
+    original = Store.check_files
+
+    def check_files(self: Store) -> None:
+        original(self)
+        blow()
+
+    Store.check_files = check_files  # type: ignore[method-assign]
+
+
+def after_the_commit(blow: Blow) -> None:
+    """Before anybody hears of it."""
+    original = Writer._answer
+
+    def answer(self: Writer, results: Any) -> None:
+        blow()
+        original(self, results)
+
+    Writer._answer = answer  # type: ignore[method-assign]
+
+
+def before_the_first_byte(blow: Blow) -> None:
+    original = Bookkeeping.begins
+
+    async def begins(self: Bookkeeping, entry: Any) -> None:
+        await original(self, entry)
+        blow()
+
+    Bookkeeping.begins = begins  # type: ignore[method-assign]
+
+
+def within_the_body(blow: Blow) -> None:
+    """When some of the audio has left, and the end of the body has not."""
+
+    def transfer(_on_sent: object) -> Transfer:
+        return Transfer(lambda _sent: blow())
+
+    engine.Transfer = transfer  # type: ignore[assignment,misc,attr-defined]
+
+
+def before_the_record(blow: Blow) -> None:
+    """Between the answer and the commit of its uri."""
+    original = Bookkeeping.made
+
+    async def made(self: Bookkeeping, entry: Any, voice: Any) -> None:
+        blow()
+        await original(self, entry, voice)
+
+    Bookkeeping.made = made  # type: ignore[method-assign]
+
+
+MOMENTS: dict[str, Callable[[Blow], None]] = {
+    moment.__name__: moment
+    for moment in (
+        before_the_intent,
+        before_the_first_byte,
+        within_the_body,
+        before_the_record,
+        before_the_commit,
+        after_the_commit,
+    )
+}
+
+
+def main() -> int:
+    """Prepare the blow, and run the command."""
+    moment, count, *arguments = sys.argv[1:]
+    if moment in MOMENTS:
+        MOMENTS[moment](fatal(int(count)))
+    return cli.main(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
