@@ -4,13 +4,12 @@
 ``siliconflow_voice.emulator`` is a server to test against.
 """
 
-__version__ = "0.1.0"
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from siliconflow_voice.api.requests import Encoding
 from siliconflow_voice.audio.checks import AudioLimits
 from siliconflow_voice.audio.source import Audio, AudioSource
-from siliconflow_voice.bulk.journal import Journal
-from siliconflow_voice.bulk.run import upload_many
 from siliconflow_voice.client import VoiceClient
 from siliconflow_voice.errors import (
     AmbiguousUploadError,
@@ -48,6 +47,13 @@ from siliconflow_voice.resilience.throttle import GateSnapshot, Throttle
 from siliconflow_voice.transport import Timeouts
 from siliconflow_voice.uploads import UploadOutcome, VoiceUpload
 
+if TYPE_CHECKING:
+    from siliconflow_voice.bulk.journal import Journal
+    from siliconflow_voice.bulk.manifest import Manifest, ManifestUpload
+    from siliconflow_voice.bulk.run import upload_many
+
+__version__ = "0.1.0"
+
 __all__ = [
     "APIConnectionError",
     "APIStatusError",
@@ -73,6 +79,8 @@ __all__ = [
     "InvalidUploadError",
     "Journal",
     "JournalError",
+    "Manifest",
+    "ManifestUpload",
     "NotFoundError",
     "OnAmbiguous",
     "OutcomeEvent",
@@ -97,3 +105,18 @@ __all__ = [
     "WaitEvent",
     "upload_many",
 ]
+
+_BULK = {
+    "Journal": "siliconflow_voice.bulk.journal",
+    "Manifest": "siliconflow_voice.bulk.manifest",
+    "ManifestUpload": "siliconflow_voice.bulk.manifest",
+    "upload_many": "siliconflow_voice.bulk.run",
+}
+
+
+def __getattr__(name: str) -> object:
+    # A service that uploads one voice at a time has no use for SQLite: what bulk runs need is imported with
+    # the first of their names.
+    if name not in _BULK:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_BULK[name]), name)

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 from attrs import field, frozen
 
 from siliconflow_voice.api.requests import Encoding
-from siliconflow_voice.audio.source import Audio
+from siliconflow_voice.audio.source import Audio, AudioSource
 from siliconflow_voice.errors import SiliconFlowError
 from siliconflow_voice.models import Voice
 
@@ -21,8 +21,8 @@ Status: TypeAlias = Literal["uploaded", "recovered", "skipped", "failed"]
 
 
 def _brief(audio: object) -> str:
-    """Show a path, and of all else only what it is: bytes can be millions."""
-    return repr(audio) if isinstance(audio, str | os.PathLike) else f"<{type(audio).__name__}>"
+    """Show what a path or a source shows, and of all else only what it is: bytes can be millions."""
+    return repr(audio) if isinstance(audio, str | os.PathLike | AudioSource) else f"<{type(audio).__name__}>"
 
 
 @frozen

@@ -42,12 +42,13 @@ LAYERS = [
     ["client"],
     ["bulk"],
     ["cli"],
+    ["__main__"],
 ]
 LEVELS = {unit: level for level, units in enumerate(LAYERS) for unit in units}
 MAY_IMPORT = {
     "aiohttp": {"transport", "api.payloads", "client", "engine", "options", "emulator"},
     "tenacity": {"resilience.retry"},
-    "sqlite3": {"bulk.store"},
+    "sqlite3": {"bulk.store", "bulk.checking"},
 }
 
 
@@ -92,7 +93,24 @@ def test_the_public_names_are_all_there_is() -> None:
         for name, value in vars(siliconflow_voice).items()
         if not name.startswith("_") and not isinstance(value, ModuleType)
     }
-    assert set(siliconflow_voice.__all__) == names
+    names -= {"TYPE_CHECKING", "import_module"}
+    assert set(siliconflow_voice.__all__) == names | set(siliconflow_voice._BULK)
+
+
+def test_what_bulk_runs_need_is_imported_with_the_first_of_their_names() -> None:
+    code = (
+        "import sys, siliconflow_voice; before = 'sqlite3' in sys.modules;"
+        "siliconflow_voice.upload_many; print(before, 'sqlite3' in sys.modules)"
+    )
+    environment = os.environ | {"PYTHONPATH": str(PACKAGE.parent)}
+    command = [sys.executable, "-c", code]
+    process = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)  # noqa: S603 - ours
+    assert process.stdout == "False True\n"
+
+
+def test_what_there_is_not_can_not_be_imported() -> None:
+    with pytest.raises(AttributeError, match="module 'siliconflow_voice' has no attribute 'uploadmany'"):
+        getattr(siliconflow_voice, "uploadmany")  # noqa: B009 - a checker of types knows that it is not there
 
 
 @pytest.mark.parametrize("module", [errors, models, events, client, source, retry], ids=lambda m: m.__name__)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Iterable, Iterator
 from typing import TypeAlias
 
 from attrs import define, field
@@ -18,18 +18,27 @@ Uploads: TypeAlias = "Iterable[VoiceUpload] | AsyncIterable[VoiceUpload]"
 _END = object()
 
 
-def _iterator(uploads: Uploads) -> AsyncIterator[VoiceUpload] | Iterator[VoiceUpload]:
-    return aiter(uploads) if isinstance(uploads, AsyncIterable) else iter(uploads)
-
-
 @define(eq=False)
 class Intake:
     """Gives each upload its index."""
 
-    _uploads: AsyncIterator[VoiceUpload] | Iterator[VoiceUpload] = field(converter=_iterator)
+    _uploads: Uploads
+    _iterator: AsyncIterator[VoiceUpload] | Iterator[VoiceUpload] = field(init=False)
     _taken: int = field(default=0, init=False)
     _exhausted: bool = field(default=False, init=False)
     _turn: asyncio.Lock = field(factory=asyncio.Lock, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        uploads = self._uploads
+        self._iterator = aiter(uploads) if isinstance(uploads, AsyncIterable) else iter(uploads)
+
+    async def aclose(self) -> None:
+        """Close the iterator, if it is not the caller's own: one of a manifest's has a file open."""
+        if self._iterator is not self._uploads:
+            if isinstance(self._iterator, AsyncGenerator):
+                await self._iterator.aclose()
+            elif isinstance(self._iterator, Generator):
+                self._iterator.close()
 
     async def take(self) -> tuple[int, VoiceUpload] | None:
         """Give the next one, or None if there is none left.
@@ -42,10 +51,10 @@ class Intake:
             if self._exhausted:
                 return None
             upload: object
-            if isinstance(self._uploads, AsyncIterator):
-                upload = await anext(self._uploads, _END)
+            if isinstance(self._iterator, AsyncIterator):
+                upload = await anext(self._iterator, _END)
             else:
-                upload = next(self._uploads, _END)
+                upload = next(self._iterator, _END)
             if upload is _END:
                 self._exhausted = True
                 return None

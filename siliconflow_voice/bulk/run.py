@@ -93,7 +93,9 @@ async def _outcomes(
             journal.take()
             stack.callback(journal.give_back)
             books = Bookkeeping(journal, await resume(journal, uploader, settle=settle))
-        crew = Crew(client, Intake(uploads), concurrency, books)
+        intake = Intake(uploads)
+        stack.push_async_callback(intake.aclose)
+        crew = Crew(client, intake, concurrency, books)
         # A task of its own: its group must not begin and end around a `yield`, for who iterates may do so
         # from several tasks, and is not to be cancelled because an upload ends the run.
         work = asyncio.create_task(crew.work())

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from pathlib import Path
@@ -8,15 +9,17 @@ from typing import Any
 
 import pytest
 from support.bulk import item, items, once, outcomes_of, statuses_of, stored, taken
-from support.recordings import MP3, SPEECH, WAV
+from support.recordings import MP3, SPEECH, TEXT, WAV
 from support.virtual_time import virtual_time
 
 from siliconflow_voice import (
     AmbiguousUploadError,
+    AudioSource,
     AudioSourceError,
     BadRequestError,
     ConfigurationError,
     InvalidUploadError,
+    Manifest,
     RetryPolicy,
     Throttle,
     UploadOutcome,
@@ -228,3 +231,50 @@ async def test_a_client_that_is_closed_in_between_ends_the_run(client: VoiceClie
 async def test_an_item_shows_what_its_audio_is_and_not_all_of_it() -> None:
     assert repr(item(audio=b"\x00" * 1000)).startswith("VoiceUpload(audio=<bytes>, custom_name='narrator-0'")
     assert repr(item(audio=Path("a.mp3"))).startswith("VoiceUpload(audio=PosixPath('a.mp3')")
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts open files as Linux does")
+async def test_a_manifest_is_closed_when_a_run_ends_early(client: VoiceClient, tmp_path: Path) -> None:
+    rows = "".join(f"{MP3},narrator-{number},{TEXT}\n" for number in range(5_000))
+    (tmp_path / "voices.csv").write_text(f"audio,custom_name,text\n{rows}", encoding="utf-8")
+
+    def opened() -> bool:
+        return any("voices.csv" in os.path.realpath(file) for file in Path("/proc/self/fd").iterdir())
+
+    manifest = Manifest(tmp_path / "voices.csv", allow_outside=True)
+    async with aclosing(upload_many(client, manifest)) as outcomes:
+        await anext(outcomes)
+        assert opened()
+    assert not opened()
+
+
+async def test_an_iterator_of_the_callers_own_is_left_to_them(client: VoiceClient) -> None:
+    async def come() -> AsyncIterator[VoiceUpload]:
+        for upload in items(50):
+            yield upload
+
+    for left in (come(), items(50)):
+        async with aclosing(upload_many(client, left, concurrency=1)) as outcomes:
+            await anext(outcomes)
+        rest = [upload async for upload in left] if isinstance(left, AsyncIterator) else list(left)
+        assert len(rest) > 40
+
+
+async def test_an_iterator_of_the_runs_own_is_closed(client: VoiceClient) -> None:
+    closed = []
+
+    class Uploads:
+        def __iter__(self) -> Iterator[VoiceUpload]:
+            try:
+                yield from items(50)
+            finally:
+                closed.append(True)
+
+    async with aclosing(upload_many(client, Uploads(), concurrency=1)) as outcomes:
+        await anext(outcomes)
+    assert closed == [True]
+
+
+def test_a_source_shows_itself() -> None:
+    source = AudioSource.of(b"RIFF", filename="a.wav")
+    assert repr(item(audio=source)).startswith("VoiceUpload(audio=BytesSource('a.wav')")
