@@ -78,17 +78,12 @@ async def bulk(port: int, paths: list[Path], count: int, journal: Path | None) -
         return time.perf_counter() - began
 
 
-def overhead(port: int, folder: Path, count: int, rounds: int) -> None:
-    """Compare them, in turns."""
+def overhead(folder: Path, latency: float, count: int, rounds: int) -> None:
+    """Compare them, in turns, with a service that answers after so many seconds."""
     paths = recordings(folder)
-    seconds: dict[str, list[float]] = {}
-    for number in range(rounds):
-        for name, run in {
-            "bare loop": partial(bare, port, paths, count),
-            "upload_many": partial(bulk, port, paths, count, None),
-            "upload_many, journal": partial(bulk, port, paths, count, folder / f"{number}.journal"),
-        }.items():
-            seconds.setdefault(name, []).append(asyncio.run(run()))
+    print(f"{count:,} recordings of 300 KB, each answered after {latency * 1e3:g} ms")
+    with serving(latency) as port:
+        seconds = _seconds(port, folder, paths, count, rounds)
     alone = statistics.median(seconds["bare loop"])
     for name, each in seconds.items():
         median = statistics.median(each)
@@ -97,6 +92,18 @@ def overhead(port: int, folder: Path, count: int, rounds: int) -> None:
             flush=True,
         )
     print("asked: + 15 % at most with the journal\n")
+
+
+def _seconds(port: int, folder: Path, paths: list[Path], count: int, rounds: int) -> dict[str, list[float]]:
+    seconds: dict[str, list[float]] = {}
+    for number in range(rounds):
+        for name, run in {
+            "bare loop": partial(bare, port, paths, count),
+            "upload_many": partial(bulk, port, paths, count, None),
+            "upload_many, journal": partial(bulk, port, paths, count, folder / f"{port}-{number}.journal"),
+        }.items():
+            seconds.setdefault(name, []).append(asyncio.run(run()))
+    return seconds
 
 
 async def records(folder: Path, count: int) -> None:
@@ -160,6 +167,7 @@ def main() -> None:
     """Measure, and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--uploads", type=int, default=20_000)
+    parser.add_argument("--latency", type=float, nargs="*", default=[0.0, 0.05], help="seconds")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--rows", type=int, nargs="*", default=[10_000, 100_000, 1_000_000])
     parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
@@ -168,12 +176,13 @@ def main() -> None:
         port, rows, journal = options.child
         asyncio.run(tiny(int(port), int(rows), Path(journal)))
         return
-    with serving() as port, tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        if options.uploads:
-            overhead(port, folder, options.uploads, options.rounds)
+        for latency in options.latency:
+            overhead(folder, latency, options.uploads, options.rounds)
         asyncio.run(records(folder, 100_000))
-        memory(port, folder, options.rows)
+        with serving() as port:
+            memory(port, folder, options.rows)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,8 @@ def _response(body: bytes) -> bytes:
 class Sink(asyncio.BufferedProtocol):
     """One connection, kept alive."""
 
-    def __init__(self) -> None:
+    def __init__(self, latency: float = 0.0) -> None:
+        self._latency = latency
         self._buffer = memoryview(bytearray(1 << 20))
         self._head = b""
         self._remaining: int | None = None
@@ -53,13 +54,17 @@ class Sink(asyncio.BufferedProtocol):
         if self._remaining <= 0:
             self._remaining = None
             assert self._transport is not None
-            self._transport.write(self._answer)
+            if self._latency:
+                asyncio.get_running_loop().call_later(self._latency, self._transport.write, self._answer)
+            else:
+                self._transport.write(self._answer)
 
 
 @contextmanager
-def serving() -> Iterator[int]:
-    """Run it in a process of its own; give its port."""
-    server = subprocess.Popen([sys.executable, __file__], stdout=subprocess.PIPE, text=True)
+def serving(latency: float = 0.0) -> Iterator[int]:
+    """Run it in a process of its own, which answers after so many seconds; give its port."""
+    command = [sys.executable, __file__, str(latency)]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert server.stdout is not None
         with server.stdout:
@@ -69,13 +74,13 @@ def serving() -> Iterator[int]:
         server.wait()
 
 
-async def main() -> None:
+async def main(latency: float) -> None:
     """Serve on a free port, and say which."""
-    server = await asyncio.get_running_loop().create_server(Sink, "127.0.0.1", 0)
+    server = await asyncio.get_running_loop().create_server(lambda: Sink(latency), "127.0.0.1", 0)
     sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
     sys.stdout.flush()
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(main(float(sys.argv[1])))
