@@ -20,9 +20,15 @@ DEFAULT_MODEL = "FunAudioLLM/CosyVoice2-0.5B"
 Status: TypeAlias = Literal["uploaded", "recovered", "skipped", "failed"]
 
 
-def _brief(audio: object) -> str:
+def _brief(audio: Audio) -> str:
     """Show what a path or a source shows, and of all else only what it is: bytes can be millions."""
-    return repr(audio) if isinstance(audio, str | os.PathLike | AudioSource) else f"<{type(audio).__name__}>"
+    match audio:
+        case str() | AudioSource():
+            return repr(audio)
+        case os.PathLike():
+            return repr(os.fspath(audio))
+        case _:
+            return f"<{type(audio).__name__}>"
 
 
 @frozen

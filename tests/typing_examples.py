@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from pathlib import Path
 from typing import Literal, assert_never, assert_type
 
@@ -26,6 +27,9 @@ from siliconflow_voice import (
     Failure,
     InvalidResponseError,
     InvalidUploadError,
+    Journal,
+    Manifest,
+    ManifestUpload,
     OutcomeEvent,
     OverloadedError,
     QuotaExhaustedError,
@@ -34,9 +38,12 @@ from siliconflow_voice import (
     SiliconFlowError,
     Throttle,
     Timeouts,
+    UploadOutcome,
     Voice,
     VoiceClient,
+    VoiceUpload,
     WaitEvent,
+    upload_many,
 )
 from siliconflow_voice.emulator import Emulator, Fault, Quota, RequestRecord, StoredVoice
 
@@ -186,3 +193,21 @@ async def an_emulator_is_a_server_to_test_against() -> None:
     assert_type(emulator.requests, list[RequestRecord])
     assert_type(emulator.unmet_faults, tuple[Fault, ...])
     assert_type(emulator.voices[0].sha256, str)
+
+
+async def many_uploads_have_outcomes(client: VoiceClient, stream: AsyncIterator[VoiceUpload]) -> None:
+    uploads = [VoiceUpload("a.mp3", "a", "一"), VoiceUpload(b"RIFF", "b", "二", encoding="base64")]
+    async with aclosing(upload_many(client, uploads, concurrency=100)) as outcomes:
+        async for outcome in outcomes:
+            assert_type(outcome, UploadOutcome)
+            assert_type(outcome.status, Literal["uploaded", "recovered", "skipped", "failed"])
+            assert_type((outcome.index, outcome.size), tuple[int, int | None])
+            assert_type((outcome.voice, outcome.error), tuple[Voice | None, SiliconFlowError | None])
+    async for _ in upload_many(client, stream, journal="voices.journal", settle=1):
+        pass
+    async with Journal(Path("voices.journal")) as journal:
+        async for outcome in upload_many(client, Manifest("voices.csv"), journal=journal):
+            if isinstance(outcome.upload, ManifestUpload):
+                assert_type(outcome.upload.line, int)
+        assert_type(await journal.counts(), dict[str, int])
+        assert_type(await journal.export("voices.jsonl"), int)

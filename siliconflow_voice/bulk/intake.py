@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Iterable, Iterator
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from attrs import define, field
 
@@ -34,11 +34,13 @@ class Intake:
 
     async def aclose(self) -> None:
         """Close the iterator, if it is not the caller's own: one of a manifest's has a file open."""
-        if self._iterator is not self._uploads:
-            if isinstance(self._iterator, AsyncGenerator):
-                await self._iterator.aclose()
-            elif isinstance(self._iterator, Generator):
-                self._iterator.close()
+        iterator: Any = self._iterator
+        if iterator is self._uploads:
+            return
+        if isinstance(iterator, AsyncGenerator):
+            await iterator.aclose()
+        elif isinstance(iterator, Generator):
+            iterator.close()
 
     async def take(self) -> tuple[int, VoiceUpload] | None:
         """Give the next one, or None if there is none left.

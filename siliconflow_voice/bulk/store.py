@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from attrs import define, field, frozen
+from attrs import Factory, define, field, frozen
 
 from siliconflow_voice.bulk import filesystems
 from siliconflow_voice.errors import JournalError
@@ -53,6 +53,12 @@ WHERE uploads.uri IS NULL
 """
 
 
+def _key_of(entry: Entry) -> bytes:
+    # JSON keeps the four apart whatever is in them.
+    parts = json.dumps([entry.sha256, entry.model, entry.custom_name, entry.text])
+    return hashlib.blake2b(parts.encode(), digest_size=16).digest()
+
+
 @frozen
 class Entry:
     """What is uploaded. Two are the same upload if audio, model, name and text are."""
@@ -64,13 +70,7 @@ class Entry:
     model: str
     custom_name: str
     text: str
-    key: bytes = field(init=False, repr=False)
-
-    @key.default
-    def _digest(self) -> bytes:
-        # JSON keeps the four apart whatever is in them.
-        parts = json.dumps([self.sha256, self.model, self.custom_name, self.text])
-        return hashlib.blake2b(parts.encode(), digest_size=16).digest()
+    key: bytes = field(init=False, repr=False, default=Factory(_key_of, takes_self=True))
 
 
 @frozen

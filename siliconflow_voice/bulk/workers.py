@@ -81,10 +81,14 @@ class Crew:
 
     def end(self, error: Exception) -> None:
         """Begin nothing more, and let those go who can."""
-        if self.ending is None:
-            self.ending = error
-            for worker in self._workers:
-                worker.let_go()
+        if self.ending is not None:
+            # Such as uris that could not be recorded either.
+            for note in getattr(error, "__notes__", ()):
+                self.ending.add_note(note)
+            return
+        self.ending = error
+        for worker in self._workers:
+            worker.let_go()
 
 
 @define(eq=False)

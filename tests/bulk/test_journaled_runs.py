@@ -5,6 +5,7 @@ import os
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.bulk import item, items, once, outcomes_of, statuses_of, stored, taken, until
@@ -80,7 +81,7 @@ async def test_the_next_run_sends_what_is_new(client: VoiceClient, emulator: Emu
     ids=lambda changes: next(iter(changes)),
 )
 async def test_an_upload_that_was_edited_is_another(
-    client: VoiceClient, emulator: Emulator, path: Path, changes: dict[str, str]
+    client: VoiceClient, emulator: Emulator, path: Path, changes: dict[str, Any]
 ) -> None:
     await outcomes_of(client, [item()], journal=path)
     assert await statuses_of(client, [item(**changes)], journal=path) == ["uploaded"]
@@ -273,20 +274,24 @@ async def test_a_journal_that_is_lost_ends_the_run_and_names_what_it_could_not_t
     assert len(emulator.voices) - len(given) <= 1
 
 
-async def test_a_uri_that_could_not_be_recorded_is_in_the_error(
-    client: VoiceClient, emulator: Emulator, path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("count", [1, 3])
+async def test_uris_that_could_not_be_recorded_are_in_the_error(
+    client: VoiceClient, emulator: Emulator, path: Path, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
     def full(*_: object, **__: object) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
     monkeypatch.setattr(Store, "done", full)
+    # So that all are under way when the first can't be recorded.
+    emulator.add_fault(Fault.delay(0.05, times=None))
     with pytest.raises(JournalError) as caught:
-        await outcomes_of(client, items(1), journal=path)
-    assert caught.value.__notes__ == [
-        f"narrator-0 was uploaded, and could not be recorded: {emulator.voices[0].uri}"
-    ]
+        await outcomes_of(client, items(count), journal=path)
+    assert sorted(caught.value.__notes__) == sorted(
+        f"{voice.custom_name} was uploaded, and could not be recorded: {voice.uri}"
+        for voice in emulator.voices
+    )
     monkeypatch.undo()
-    assert await statuses_of(client, items(1), journal=path, settle=0) == ["recovered"]
+    assert await statuses_of(client, items(count), journal=path, settle=0) == ["recovered"] * count
 
 
 async def test_nothing_is_sent_that_could_not_be_written_down(
