@@ -96,6 +96,17 @@ class Journal:
         counts = await self.transact(Store.counts)
         return {_STATES.get(state, state): count for state, count in counts.items()}
 
+    async def forget(self, uri: str) -> bool:
+        """Forget that an upload has its voice, since that was deleted: the next run sends it again.
+
+        Returns:
+            Whether there was such an upload.
+
+        Raises:
+            JournalError: It can't be written.
+        """
+        return await self.transact(partial(Store.forget, uri=uri))
+
     async def export(
         self,
         target: str | os.PathLike[str],

@@ -179,7 +179,7 @@ def _account(uri: str) -> str:
 
 
 def _fingerprint(key: str, salt: bytes) -> bytes:
-    # Cut so short that it fits any number of keys: it can't prove a guess.
+    # Cut short: it fits any number of keys, and is computed from by nobody.
     return hashlib.blake2b(key.encode(), salt=salt, digest_size=4).digest()
 
 

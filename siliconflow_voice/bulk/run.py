@@ -14,14 +14,14 @@ from siliconflow_voice.bulk.resume import resume
 from siliconflow_voice.bulk.workers import Crew
 from siliconflow_voice.client import VoiceClient
 from siliconflow_voice.errors import ConfigurationError
-from siliconflow_voice.uploads import UploadOutcome
+from siliconflow_voice.uploads import UploadOutcome, VoiceUpload
 
 __all__ = ["upload_many"]
 
 
 def upload_many(
     client: VoiceClient,
-    uploads: Uploads,
+    uploads: Iterable[VoiceUpload] | AsyncIterable[VoiceUpload],
     *,
     concurrency: int = 16,
     journal: Journal | str | os.PathLike[str] | None = None,

@@ -235,6 +235,13 @@ class Store:
             "UPDATE uploads SET state = 'pending', at = ? WHERE key = ? AND uri IS NULL", (time.time(), key)
         )
 
+    def forget(self, uri: str) -> bool:
+        """Take down that a voice is no more; tell whether it was an upload's."""
+        cursor = self._connection.execute(
+            "UPDATE uploads SET state = 'pending', uri = NULL, at = ? WHERE uri = ?", (time.time(), uri)
+        )
+        return cursor.rowcount > 0
+
     def _put(
         self, entry: Entry, state: State, error: str | None, trace_id: str | None, attempts: int
     ) -> None:

@@ -222,6 +222,19 @@ async def test_one_that_may_be_stored_is_looked_for_by_the_next_run(
     assert await statuses_of(client, items(2), journal=path, settle=0) == ["skipped", "recovered"]
 
 
+async def test_a_voice_that_was_deleted_is_uploaded_again_once_it_is_forgotten(
+    client: VoiceClient, emulator: Emulator, path: Path
+) -> None:
+    async with Journal(path) as journal:
+        await outcomes_of(client, items(2), journal=journal)
+        gone = emulator.voices[0]
+        await client.delete_voice(gone.uri)
+        assert await statuses_of(client, items(2), journal=journal) == ["skipped", "skipped"]
+        assert (await journal.forget(gone.uri), await journal.forget(gone.uri)) == (True, False)
+        statuses = await statuses_of(client, items(2), journal=journal)
+    assert (sorted(statuses), stored(emulator)) == (["skipped", "uploaded"], once(2))
+
+
 async def test_a_run_with_a_journal_begins_with_a_list_or_not_at_all(
     client: VoiceClient, emulator: Emulator, path: Path
 ) -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import Any
 
 from siliconflow_voice import cli, engine
@@ -44,13 +45,15 @@ def before_the_intent(blow: Blow) -> None:
 
 def before_the_commit(blow: Blow) -> None:
     """Of anything: intents, uris, failures."""
-    original = Store.check_files
+    original = Store.transaction
 
-    def check_files(self: Store) -> None:
-        original(self)
-        blow()
+    @contextmanager
+    def transaction(self: Store) -> Generator[None, None, None]:
+        with original(self):
+            yield
+            blow()
 
-    Store.check_files = check_files  # type: ignore[method-assign]
+    Store.transaction = transaction  # type: ignore[method-assign]
 
 
 def after_the_commit(blow: Blow) -> None:
@@ -80,7 +83,7 @@ def within_the_body(blow: Blow) -> None:
     def transfer(_on_sent: object) -> Transfer:
         return Transfer(lambda _sent: blow())
 
-    engine.Transfer = transfer  # type: ignore[assignment,misc,attr-defined]
+    engine.Transfer = transfer  # type: ignore[assignment,attr-defined]
 
 
 def before_the_record(blow: Blow) -> None:
