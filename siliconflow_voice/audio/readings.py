@@ -32,6 +32,7 @@ __all__ = ["BytesReading", "FileReading", "PathReading", "Reading", "StreamReadi
 logger = logging.getLogger("siliconflow_voice")
 
 _HEAD = 1 << 12
+_QUICK = 1 << 16
 # O_NONBLOCK, or opening a FIFO would wait for a writer; it means nothing to a regular file.
 _OPEN = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
@@ -107,7 +108,10 @@ class BytesReading(Reading):
         whole = partial(in_memory, self._view) if measure else None
         facts = facts_of(self._view, len(self._view), self._content_type, whole)
         if digest:
-            facts = evolve(facts, sha256=await self._pool.begin(partial(_sha256, self._view)))
+            hashing = partial(_sha256, self._view)
+            # A trip to a thread takes as long as to hash some tens of kilobytes.
+            sha256 = hashing() if len(self._view) <= _QUICK else await self._pool.begin(hashing)
+            facts = evolve(facts, sha256=sha256)
         return facts
 
     async def blocks(self) -> AsyncGenerator[Block, None]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any
 
 from attrs import define, field
 
@@ -26,7 +25,8 @@ class Bookkeeping:
 
     _journal: Journal
     _resumption: Resumption
-    _under_way: dict[bytes, asyncio.Event] = field(factory=dict[bytes, asyncio.Event], init=False)
+    _under_way: dict[bytes, list[asyncio.Future[None]]] = field(factory=dict[bytes, Any], init=False)
+    """Keys, each with those who wait for it."""
 
     def entry(self, upload: VoiceUpload, opened: OpenUpload) -> Entry:
         """Say what the journal knows an upload by, whose audio was read for its digest."""
@@ -34,17 +34,19 @@ class Bookkeeping:
         audio = opened.filename.encode("utf-8", "replace").decode()
         return Entry(audio, str(opened.facts.sha256), upload.model, upload.custom_name, upload.text)
 
-    @asynccontextmanager
-    async def alone(self, entry: Entry) -> AsyncGenerator[None, None]:
-        """Wait for another upload of the same, and let none begin meanwhile."""
-        while (other := self._under_way.get(entry.key)) is not None:
-            await other.wait()
-        ended = self._under_way[entry.key] = asyncio.Event()
-        try:
-            yield
-        finally:
-            del self._under_way[entry.key]
-            ended.set()
+    async def enter(self, entry: Entry) -> None:
+        """Wait for another upload of the same, and let none begin until :meth:`leave`."""
+        while (waiting := self._under_way.get(entry.key)) is not None:
+            ended = asyncio.get_running_loop().create_future()
+            waiting.append(ended)
+            await ended
+        self._under_way[entry.key] = []
+
+    def leave(self, entry: Entry) -> None:
+        """Let another upload of the same begin."""
+        for ended in self._under_way.pop(entry.key):
+            if not ended.done():
+                ended.set_result(None)
 
     async def known(self, entry: Entry) -> tuple[Status, Voice] | None:
         """Give the voice that was made of it before, or None if it is to be sent.

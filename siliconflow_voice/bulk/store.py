@@ -54,9 +54,10 @@ WHERE uploads.uri IS NULL
 
 
 def _key_of(entry: Entry) -> bytes:
-    # JSON keeps the four apart whatever is in them.
-    parts = json.dumps([entry.sha256, entry.model, entry.custom_name, entry.text])
-    return hashlib.blake2b(parts.encode(), digest_size=16).digest()
+    # The lengths keep the four apart, whatever is in them.
+    parts = (entry.sha256, entry.model, entry.custom_name, entry.text)
+    joined = "".join(f"{len(part)}:{part}" for part in parts)
+    return hashlib.blake2b(joined.encode(), digest_size=16).digest()
 
 
 @frozen

@@ -149,7 +149,7 @@ class _Worker:
                 if self.crew.books is None:
                     status, voice = await self._send(opened, deadline)
                 else:
-                    status, voice = await self._send_and_record(self.crew.books, upload, opened, deadline)
+                    status, voice = await self._send_once(self.crew.books, upload, opened, deadline)
         except SiliconFlowError as error:
             self._may_go = False
             if _ends_all(error):
@@ -162,26 +162,33 @@ class _Worker:
         self._may_go = False
         return "recovered" if voice.recovered else "uploaded", voice
 
-    async def _send_and_record(
+    async def _send_once(
         self, books: Bookkeeping, upload: VoiceUpload, opened: OpenUpload, deadline: Deadline
     ) -> tuple[Status, Voice]:
+        """Send it, unless the books have its voice."""
         entry = books.entry(upload, opened)
-        async with books.alone(entry):
-            known = await books.known(entry)
-            if known is not None:
-                return known
-            self._entry = entry
-            try:
-                sent = await self._send(opened, deadline)
-            except SiliconFlowError as error:
-                self._may_go = False
-                if not isinstance(error, JournalError):
-                    await books.failed(entry, error)
-                raise
-            finally:
-                self._entry = None
-            await books.made(entry, sent[1])
-            return sent
+        await books.enter(entry)
+        try:
+            return await books.known(entry) or await self._send_and_record(books, entry, opened, deadline)
+        finally:
+            books.leave(entry)
+
+    async def _send_and_record(
+        self, books: Bookkeeping, entry: Entry, opened: OpenUpload, deadline: Deadline
+    ) -> tuple[Status, Voice]:
+        self._entry = entry
+        try:
+            sent = await self._send(opened, deadline)
+        except JournalError:
+            raise
+        except SiliconFlowError as error:
+            self._may_go = False
+            await books.failed(entry, error)
+            raise
+        finally:
+            self._entry = None
+        await books.made(entry, sent[1])
+        return sent
 
 
 def _ends_all(error: SiliconFlowError) -> bool:
