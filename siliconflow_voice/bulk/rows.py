@@ -115,11 +115,17 @@ def _check_kind(path: str, mode: int) -> None:
 
 def _check_mark(path: str, head: bytes, encoding: str) -> None:
     """Refuse a file that says to be of an encoding which it would not be read as."""
+    chosen = codecs.lookup(encoding).name
+    if head.startswith(codecs.BOM_UTF8) and chosen not in {"utf-8", "utf-8-sig"}:
+        raise InvalidUploadError(
+            "manifest",
+            f"{path} is utf-8, as the mark at its front says: leave out encoding (--manifest-encoding)",
+        )
     for name, marks in (
         ("utf-32", (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)),
         ("utf-16", (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)),
     ):
-        if head.startswith(marks) and not codecs.lookup(encoding).name.startswith(("utf-16", "utf-32")):
+        if head.startswith(marks) and not chosen.startswith(("utf-16", "utf-32")):
             raise InvalidUploadError(
                 "manifest",
                 f"{path} is {name}: save it as UTF-8, or pass encoding='{name}' (--manifest-encoding {name})",

@@ -269,7 +269,8 @@ def _create(path: Path) -> None:
     if (not place.exists() or place.stat().st_size <= 1) and log.exists() and log.stat().st_size:
         raise JournalError(
             f"The journal {path} is damaged: it is missing or empty, but {log.name}, which belongs to it, is "
-            f"not; to begin anew, delete both"
+            f"not. Bring it back, or compare what is to be uploaded with the account's list before you begin "
+            f"anew: without it, all is sent again"
         )
     if not place.exists():
         with suppress(FileExistsError):

@@ -60,8 +60,9 @@ async def bulk(
     The manifest is a CSV or JSON Lines file with the columns audio, custom_name and text, and optionally
     model and encoding. The key comes from SILICONFLOW_API_KEY, a file, or a prompt.
 
-    Exit status: 0 if all is done, 1 if some failed, 2 for bad usage, 3 if the run was stopped early, 130 or
-    143 if it was interrupted. After 3, 130 and 143, the same command goes on; nothing is uploaded twice.
+    Exit status: 0 if all is done, 1 if some failed, 2 for bad usage, 3 if the run was stopped early, 130, 143
+    or 129 if it was interrupted. The same command then goes on, and sends nothing again that is known to be
+    there.
 
     Parameters
     ----------
@@ -131,7 +132,7 @@ async def bulk(
         client = VoiceClient(
             find_key(api_key_file), base_url=base_url, throttle=throttle, on_event=tally.event
         )
-        again = how_to_run_again(failures, manifest, root=root, encoding=manifest_encoding)
+        again = how_to_run_again(failures, manifest, path, root=root, encoding=manifest_encoding)
         with interruption.catching():
             with Outputs(results=results, failures=failures) as outputs:
                 run = Run(source, throttle, outputs, tally, screen, stdout, interruption)

@@ -6,6 +6,8 @@ from signal import Signals
 
 from attrs import frozen
 
+from siliconflow_voice.errors import JournalError
+
 __all__ = ["ALL_DONE", "BAD_USAGE", "BY_SIGNAL", "SOME_FAILED", "STOPPED", "Ending"]
 
 ALL_DONE, SOME_FAILED, BAD_USAGE, STOPPED = 0, 1, 2, 3
@@ -21,6 +23,8 @@ class Ending:
     """The exit status."""
     reason: str | None = None
     """What ended it before all was done."""
+    resumable: bool = True
+    """Whether the same command goes on from there, as far as is known: not after the journal has failed."""
 
     @classmethod
     def of(cls, *, failed: int, stopped_by: Exception | None, signal: int | None) -> Ending:
@@ -34,5 +38,6 @@ class Ending:
         if signal is not None:
             return cls(BY_SIGNAL + signal, f"interrupted by {Signals(signal).name}")
         if stopped_by is not None:
-            return cls(STOPPED, " ".join([str(stopped_by), *getattr(stopped_by, "__notes__", [])]))
+            reason = " ".join([str(stopped_by), *getattr(stopped_by, "__notes__", [])])
+            return cls(STOPPED, reason, resumable=not isinstance(stopped_by, JournalError))
         return cls(SOME_FAILED if failed else ALL_DONE)

@@ -31,18 +31,23 @@ def failures_of(manifest: Path) -> Path:
     return manifest.with_name(f"{manifest.stem}{_FAILURES}.csv")
 
 
-def how_to_run_again(failures: Path, manifest: Path, *, root: Path | None, encoding: str) -> str:
+def how_to_run_again(
+    failures: Path, manifest: Path, journal: Path, *, root: Path | None, encoding: str
+) -> str:
     """Say with what options the failures of a manifest are run again.
 
     Args:
         failures: Their file.
         manifest: Theirs.
+        journal: The run's: without it, what was mended could be uploaded a second time.
         root: The option, if it was given.
         encoding: Likewise.
     """
     words = "with the same options"
     if codecs.lookup(encoding).name not in {"utf-8", "utf-8-sig"}:
         words += ", but no --manifest-encoding"
+    if not _same(journal_of(failures), journal):
+        words += f", and --journal {journal}"
     if root is None and not _same(failures.parent, manifest.parent):
         words += f", and --root {manifest.parent}"
     return words

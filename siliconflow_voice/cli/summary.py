@@ -94,6 +94,7 @@ def _advice(summary: Summary) -> list[tuple[str, str]]:
         )
     if summary.ending.reason is not None:
         lines.append((f"Stopped early: {brief(summary.ending.reason)}", "red"))
-        lines.append(("The same command goes on from here.", ""))
+        if summary.ending.resumable:
+            lines.append(("The same command goes on from here.", ""))
     lines.append((f"Journal: {harmless(str(summary.journal))}", "dim"))
     return lines

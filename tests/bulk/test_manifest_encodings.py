@@ -109,3 +109,9 @@ async def test_utf16_that_ends_within_a_character_fails_its_row(tmp_path: Path) 
 async def test_an_encoding_that_reads_nothing_but_names_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidUploadError, match="can't be read: unsupported error handling"):
         await Manifest(csv_file(tmp_path, ROW), encoding="idna").scan()
+
+
+async def test_a_file_that_is_marked_as_utf8_is_read_as_nothing_else(tmp_path: Path) -> None:
+    manifest = Manifest(csv_file(tmp_path, ROW, header="\ufeff" + HEADER), encoding="gb18030")
+    with pytest.raises(InvalidUploadError, match="is utf-8, as the mark at its front says: leave out enc"):
+        await manifest.scan()

@@ -87,7 +87,7 @@ async def test_files_go_where_they_are_told(
     assert await bulk(manifest, **places) == 1
     assert files(elsewhere) == ["f.csv", "j", "r.csv", "r.html"]
     assert files(tmp_path) == ["elsewhere", "voice.mp3", "voices.csv"]
-    assert f", with the same options, and --root {tmp_path}: " in capsys.readouterr().out
+    assert f", and --journal {tmp_path}/elsewhere/j, and --root {tmp_path}: " in capsys.readouterr().out
     assert await bulk(elsewhere / "f.csv", root=tmp_path, journal=elsewhere / "j") == 1
 
 

@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from siliconflow_voice import JournalError
+from siliconflow_voice import JournalError, SiliconFlowError
 from siliconflow_voice.cli.endings import Ending
 
 
@@ -20,7 +20,12 @@ def test_what_stopped_it_is_three_and_told_with_its_notes() -> None:
     error = JournalError("The disk is full")
     error.add_note("narrator was uploaded")
     ending = Ending.of(failed=3, stopped_by=error, signal=None)
-    assert ending == Ending(3, "The disk is full. narrator was uploaded")
+    assert ending == Ending(3, "The disk is full. narrator was uploaded", resumable=False)
+
+
+def test_what_has_nothing_to_do_with_the_journal_can_be_gone_on_from() -> None:
+    ending = Ending.of(failed=0, stopped_by=SiliconFlowError("No connection"), signal=None)
+    assert ending == Ending(3, "No connection.", resumable=True)
 
 
 @pytest.mark.parametrize(

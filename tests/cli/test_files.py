@@ -31,16 +31,19 @@ def test_failures_go_beside_the_manifest() -> None:
 @pytest.mark.parametrize(
     ("failures", "root", "encoding", "words"),
     [
-        ("a/f.csv", None, "utf-8", "with the same options"),
-        ("a/f.csv", None, "UTF-8-SIG", "with the same options"),
-        ("f.csv", None, "utf8", "with the same options, and --root a"),
-        ("f.csv", Path("b"), "utf8", "with the same options"),
-        ("a/f.csv", None, "gb18030", "with the same options, but no --manifest-encoding"),
+        ("a/voices.failures.csv", None, "utf-8", ""),
+        ("a/voices.failures.csv", None, "UTF-8-SIG", ""),
+        ("a/bad.csv", None, "utf8", ", and --journal a/voices.journal"),
+        ("voices.failures.csv", None, "utf8", ", and --journal a/voices.journal, and --root a"),
+        ("voices.failures.csv", Path("b"), "utf8", ", and --journal a/voices.journal"),
+        ("a/voices.failures.csv", None, "gb18030", ", but no --manifest-encoding"),
     ],
 )
 def test_what_else_failures_need_is_said(failures: str, root: Path | None, encoding: str, words: str) -> None:
-    again = how_to_run_again(Path(failures), Path("a/voices.csv"), root=root, encoding=encoding)
-    assert again == words
+    again = how_to_run_again(
+        Path(failures), Path("a/voices.csv"), Path("a/voices.journal"), root=root, encoding=encoding
+    )
+    assert again == f"with the same options{words}"
 
 
 def test_files_of_their_own_are_taken_and_left_as_they_are(tmp_path: Path) -> None:
