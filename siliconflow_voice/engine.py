@@ -119,9 +119,10 @@ class Engine:
         if progress is not None:
             on_sent = partial(_report, progress, size)
 
+        attempt = partial(self._attempt, call, parse, size, on_sent)
         try:
             done = await self.retry.call(
-                partial(self._try, call, parse, size, on_sent, recover),
+                partial(_try, call, attempt, recover),
                 retryable=call.retryable,
                 before_wait=call.waiting,
                 until=lambda: deadline.last_attempt,
@@ -135,43 +136,6 @@ class Engine:
             call.ended()
             return Done(done.value, done.trace_id, call.history)
         raise final
-
-    async def _try(
-        self,
-        call: Call,
-        parse: Callable[[Answer], T],
-        size: int | None,
-        on_sent: Callable[[int], None] | None,
-        recover: Callable[[], Awaitable[T | None]] | None,
-    ) -> Done[T]:
-        """Make one attempt when it has its turn, and look for what it may have stored."""
-        await call.enter()
-        try:
-            return await self._attempt_or_find(call, parse, size, on_sent, recover)
-        finally:
-            if call.guard is not None:
-                call.guard.ended()
-
-    async def _attempt_or_find(
-        self,
-        call: Call,
-        parse: Callable[[Answer], T],
-        size: int | None,
-        on_sent: Callable[[int], None] | None,
-        recover: Callable[[], Awaitable[T | None]] | None,
-    ) -> Done[T]:
-        try:
-            return await self._attempt(call, parse, size, on_sent)
-        except SiliconFlowError as error:
-            if recover is None or error.failure is not Failure.UNKNOWN:
-                raise
-            unknown = error
-        found = await _recovered(recover, unknown)
-        if found is None:
-            call.may_be_stored = False
-            unknown.failure = Failure.NOT_SENT
-            raise unknown
-        return found
 
     async def _attempt(
         self,
@@ -222,6 +186,35 @@ class Engine:
 
 def _report(progress: Progress, size: int | None, sent: int) -> None:
     guarded(progress, sent, size)
+
+
+async def _try(
+    call: Call, attempt: Callable[[], Awaitable[Done[T]]], recover: Callable[[], Awaitable[T | None]] | None
+) -> Done[T]:
+    """Make an attempt when it has its turn, and look for what it may have stored."""
+    await call.enter()
+    try:
+        return await _attempt_or_find(call, attempt, recover)
+    finally:
+        if call.guard is not None:
+            call.guard.ended()
+
+
+async def _attempt_or_find(
+    call: Call, attempt: Callable[[], Awaitable[Done[T]]], recover: Callable[[], Awaitable[T | None]] | None
+) -> Done[T]:
+    try:
+        return await attempt()
+    except SiliconFlowError as error:
+        if recover is None or error.failure is not Failure.UNKNOWN:
+            raise
+        unknown = error
+    found = await _recovered(recover, unknown)
+    if found is None:
+        call.may_be_stored = False
+        unknown.failure = Failure.NOT_SENT
+        raise unknown
+    return found
 
 
 async def _recovered(recover: Callable[[], Awaitable[T | None]], unknown: SiliconFlowError) -> Done[T] | None:
