@@ -60,6 +60,8 @@ class Call:
     """Whether the policy tries anything twice."""
     guard: AttemptGuard | None = None
     """Told of each attempt's beginning and end."""
+    lost: Callable[[], object] | None = None
+    """Told at the end, if what it sent may be stored and nobody knows."""
     may_be_stored: bool = field(default=False, init=False)
     """Whether all of it was sent, and nobody knows what became of it."""
     _attempts: list[Attempt] = field(factory=list[Attempt], init=False)
@@ -160,12 +162,16 @@ class Call:
         """Announce failure, and give what is to be raised for it."""
         final = self._final(error)
         final.attempts = self.history
+        if final.failure is Failure.UNKNOWN and self.lost is not None:
+            self.lost()
         self._finish(final)
         return final
 
     def cancelled(self, error: asyncio.CancelledError) -> None:
         """Note on a cancellation what it may leave behind."""
         if self.may_be_stored and not self.request.repeatable:
+            if self.lost is not None:
+                self.lost()
             error.add_note(
                 f"{self.request.operation} {self.subject}: all was sent, and the voice may have been stored"
             )

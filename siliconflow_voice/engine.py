@@ -87,6 +87,7 @@ class Engine:
         progress: Progress | None = None,
         resend_unknown: bool = False,
         recover: Callable[[], Awaitable[T | None]] | None = None,
+        lost: Callable[[], object] | None = None,
         guard: AttemptGuard | None = None,
     ) -> Done[T]:
         """Send a request until it succeeds, fails for good, or the policy has had enough.
@@ -101,6 +102,7 @@ class Engine:
             progress: Told the bytes of audio sent, and *size*.
             resend_unknown: Whether to send again what may have been stored.
             recover: Looks for what an unknown outcome may have stored; gives None if it is not there.
+            lost: Told at the end, if what was sent may be stored and nobody knows.
             guard: Told of each attempt's beginning and end.
         """
         call = Call(
@@ -113,6 +115,7 @@ class Engine:
             deadline=deadline,
             resend_unknown=resend_unknown,
             retries=self.retry.attempts > 1,
+            lost=lost,
             guard=guard,
         )
         on_sent: Callable[[int], None] | None = None

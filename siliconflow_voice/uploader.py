@@ -152,10 +152,15 @@ class OpenUpload:
                 progress=progress,
                 resend_unknown=on_ambiguous == "retry",
                 recover=recover,
+                lost=partial(uploader.known.lose, wanted),
                 guard=guard,
             )
             uploader.known.add(done.value.uri)
         return evolve(done.value, trace_id=done.trace_id, attempts=done.attempts)
+
+    def wait(self) -> None:
+        """Hear that it will be a while until it is sent."""
+        self._reading.wait()
 
     async def aclose(self) -> None:
         """Let go of the audio."""

@@ -34,6 +34,10 @@ class Bookkeeping:
         audio = opened.filename.encode("utf-8", "replace").decode()
         return Entry(audio, str(opened.facts.sha256), upload.model, upload.custom_name, upload.text)
 
+    def is_under_way(self, entry: Entry) -> bool:
+        """Whether another upload of the same is."""
+        return entry.key in self._under_way
+
     async def enter(self, entry: Entry) -> None:
         """Wait for another upload of the same, and let none begin until :meth:`leave`."""
         while (waiting := self._under_way.get(entry.key)) is not None:
@@ -55,16 +59,9 @@ class Bookkeeping:
             AmbiguousUploadError: There may be one.
             JournalError: The journal can't be read.
         """
-        candidates = self._resumption.doubtful.get(entry.key)
-        if candidates is not None:
-            error = AmbiguousUploadError(
-                f"The last run ended while it was uploaded, and {len(candidates)} new voices could be its "
-                f"own, or another upload's that was under way too",
-                candidates=candidates,
-            )
-            error.failure = Failure.UNKNOWN
-            raise error
         record = await self._journal.transact(partial(Store.find, key=entry.key))
+        if record is not None and record.state == "sent":
+            raise self._ambiguous(entry)
         if record is None or record.uri is None:
             return None
         voice = Voice(
@@ -73,6 +70,20 @@ class Bookkeeping:
         # What was found as the run began is its news, once.
         status: Status = "recovered" if self._resumption.found.pop(entry.key, None) else "skipped"
         return status, voice
+
+    def _ambiguous(self, entry: Entry) -> AmbiguousUploadError:
+        """Say that it was sent before, and that nobody knows what became of it."""
+        candidates = self._resumption.doubtful.get(entry.key, ())
+        found = (
+            f"the account has {len(candidates)} that could be its own or another upload's"
+            if candidates
+            else "the next run will look for it"
+        )
+        error = AmbiguousUploadError(
+            f"It was sent before, and whether it has its voice is not known: {found}", candidates=candidates
+        )
+        error.failure = Failure.UNKNOWN
+        return error
 
     async def begins(self, entry: Entry) -> None:
         """Make durable that it is about to be sent.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Iterable, Iterator
 from typing import Any, TypeAlias
 
@@ -25,8 +24,6 @@ class Intake:
     _uploads: Uploads
     _iterator: AsyncIterator[VoiceUpload] | Iterator[VoiceUpload] = field(init=False)
     _taken: int = field(default=0, init=False)
-    _exhausted: bool = field(default=False, init=False)
-    _turn: asyncio.Lock = field(factory=asyncio.Lock, init=False)
 
     def __attrs_post_init__(self) -> None:
         uploads = self._uploads
@@ -49,18 +46,14 @@ class Intake:
             ConfigurationError: It is no upload.
             Exception: Whatever the iterable raises.
         """
-        async with self._turn:
-            if self._exhausted:
-                return None
-            upload: object
-            if isinstance(self._iterator, AsyncIterator):
-                upload = await anext(self._iterator, _END)
-            else:
-                upload = next(self._iterator, _END)
-            if upload is _END:
-                self._exhausted = True
-                return None
-            index, self._taken = self._taken, self._taken + 1
+        upload: object
+        if isinstance(self._iterator, AsyncIterator):
+            upload = await anext(self._iterator, _END)
+        else:
+            upload = next(self._iterator, _END)
+        if upload is _END:
+            return None
+        index, self._taken = self._taken, self._taken + 1
         if not isinstance(upload, VoiceUpload):
             raise ConfigurationError(
                 f"uploads gave a {type(upload).__name__} in place of VoiceUpload {index}"

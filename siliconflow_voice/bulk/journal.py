@@ -17,7 +17,7 @@ from typing import IO, Any, Literal, Self, TypeAlias, TypeVar
 
 from siliconflow_voice.bulk.store import Record, State, Store
 from siliconflow_voice.bulk.writer import Writer
-from siliconflow_voice.errors import ConfigurationError, JournalError
+from siliconflow_voice.errors import ConfigurationError, InvalidUploadError, JournalError
 
 __all__ = ["Journal"]
 
@@ -95,6 +95,25 @@ class Journal:
         """  # noqa: D205 - one sentence
         counts = await self.transact(Store.counts)
         return {_STATES.get(state, state): count for state, count in counts.items()}
+
+    async def decide(self, *, sha256: str, custom_name: str, uri: str | None) -> bool:
+        """Say what became of an upload that is ``unknown``, where no listing can tell.
+
+        Args:
+            sha256: Of its audio, in hexadecimal, as :meth:`export` writes it.
+            custom_name: Its name.
+            uri: Its voice; or None if it has none, and is to be sent again.
+
+        Returns:
+            Whether there was such an upload.
+
+        Raises:
+            InvalidUploadError: *uri* is none of a voice.
+            JournalError: It can't be written.
+        """
+        if uri is not None and not uri.startswith("speech:"):
+            raise InvalidUploadError("uri", f"{uri!r:.80} is no uri of a voice: those begin with speech:")
+        return await self.transact(partial(Store.decide, sha256=sha256, custom_name=custom_name, uri=uri))
 
     async def forget(self, uri: str) -> bool:
         """Forget that an upload has its voice, since that was deleted: the next run sends it again.

@@ -78,23 +78,31 @@ async def resume(journal: Journal, uploader: Uploader, *, settle: float) -> Resu
     """
     key, address = uploader.engine.key, str(uploader.engine.base_url)
     # What is raised is not raised in the journal's thread: a refusal is none of its failures.
-    made_at, same_key = await journal.transact(partial(_origin, key=key))
+    made_at, same_key, deadline = await journal.transact(partial(_origin, key=key))
     if made_at not in {None, address}:
         raise JournalError(f"The journal {journal.path} is of uploads to {made_at}, not to {address}")
     unknown = await journal.transact(Store.unknown)
     if unknown:
-        # They were begun at the latest then, and could be under way until the deadline. The clock is that on
-        # the wall, since it was another process; one that was set back makes it wait no longer.
-        latest, longest = max(record.at for record in unknown), uploader.engine.retry.deadline
-        over = inf if longest is None else latest + longest
+        # They were begun at the latest then, and could be under way until the deadline of that run. The clock
+        # is that on the wall, since it was another process; one that was set back makes it wait no longer.
+        over = max(record.at for record in unknown) + deadline
         await asyncio.sleep(min(settle, max(0.0, over + settle - time.time())))
     voices = await uploader.list_voices(uploader.engine.until())
     if not same_key:
         _check_account(journal, await journal.transact(Store.any_uri), unknown, voices)
     resumption = await journal.transact(partial(_look_up, unknown=unknown, voices=voices))
     await journal.transact(
-        partial(_take_down, resumption=resumption, voices=voices, key=key, address=address)
+        partial(
+            _take_down,
+            resumption=resumption,
+            voices=voices,
+            key=key,
+            address=address,
+            deadline=uploader.engine.retry.deadline,
+        )
     )
+    for voice in resumption.found.values():
+        uploader.known.add(voice.uri)
     if not uploader.known.busy:
         uploader.known.learn(voices)
     return resumption
@@ -134,7 +142,15 @@ def _look_up(store: Store, *, unknown: list[Record], voices: list[Voice]) -> Res
     return resolve(unknown, (voice for voice in named if voice.uri not in others and voice.uri not in before))
 
 
-def _take_down(store: Store, *, resumption: Resumption, voices: list[Voice], key: str, address: str) -> None:
+def _take_down(
+    store: Store,
+    *,
+    resumption: Resumption,
+    voices: list[Voice],
+    key: str,
+    address: str,
+    deadline: float | None,
+) -> None:
     for upload, voice in resumption.found.items():
         store.done(upload, "recovered", voice.uri)
     for upload in resumption.absent:
@@ -143,17 +159,19 @@ def _take_down(store: Store, *, resumption: Resumption, voices: list[Voice], key
     open_ones = {voice.uri for candidates in resumption.doubtful.values() for voice in candidates}
     store.set_fact("before", Before.of(voice.uri for voice in voices if voice.uri not in open_ones).dump())
     store.set_fact("address", address)
+    store.set_fact("deadline", str(inf if deadline is None else deadline))
     salt = secrets.token_bytes(16)
     store.set_fact("salt", salt)
     store.set_fact("fingerprint", _fingerprint(key, salt))
 
 
-def _origin(store: Store, *, key: str) -> tuple[str | None, bool]:
-    """Tell to what address the last run sent, if there was one, and whether it had the same key."""
+def _origin(store: Store, *, key: str) -> tuple[str | None, bool, float]:
+    """Tell to what address the last run sent, if there was one, whether with this key, and its deadline."""
     made_at = store.fact("address")
     if made_at is None:
-        return None, True
-    return made_at, bool(store.fact("fingerprint") == _fingerprint(key, store.fact("salt")))
+        return None, True, inf
+    same_key = bool(store.fact("fingerprint") == _fingerprint(key, store.fact("salt")))
+    return made_at, same_key, float(store.fact("deadline"))
 
 
 def _check_account(journal: Journal, uri: str | None, unknown: list[Record], voices: list[Voice]) -> None:
@@ -164,7 +182,7 @@ def _check_account(journal: Journal, uri: str | None, unknown: list[Record], voi
     if not theirs or not ours:
         raise JournalError(
             f"The journal {journal.path} was written with another key, and nothing shows that it is the same "
-            f"account's: use the key of then, or another journal"
+            f"account's: use the key of then. Another journal sends again what was under way ({len(unknown)})"
         )
     if theirs not in ours:
         raise JournalError(

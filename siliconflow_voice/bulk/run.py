@@ -8,10 +8,10 @@ from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from contextlib import AsyncExitStack
 
 from siliconflow_voice.bulk.bookkeeping import Bookkeeping
+from siliconflow_voice.bulk.crew import Crew
 from siliconflow_voice.bulk.intake import Intake, Uploads
 from siliconflow_voice.bulk.journal import Journal
 from siliconflow_voice.bulk.resume import resume
-from siliconflow_voice.bulk.workers import Crew
 from siliconflow_voice.client import VoiceClient
 from siliconflow_voice.errors import ConfigurationError
 from siliconflow_voice.uploads import UploadOutcome, VoiceUpload
@@ -50,7 +50,8 @@ def upload_many(
             throttle: those that wait in a long line don't fail for it.
         uploads: Taken one by one as there is room, so they may be any number. ``next()`` of one that is not
             async is called in the event loop.
-        concurrency: How many are worked on at once. The client's throttle decides how many are sent.
+        concurrency: How many are worked on at once, or wait for somebody to take their outcome. The client's
+            throttle decides how many are sent.
         journal: A :class:`Journal` that is open, or a path for one that is this run's alone.
         settle: Seconds that the service is given to finish with what it was sent before the last run ended:
             a voice that is not listed by then is taken not to exist.
@@ -95,12 +96,13 @@ async def _outcomes(
             books = Bookkeeping(journal, await resume(journal, uploader, settle=settle))
         intake = Intake(uploads)
         stack.push_async_callback(intake.aclose)
-        crew = Crew(client, intake, concurrency, books)
+        crew = Crew(client, books, intake, asyncio.Semaphore(concurrency))
         # A task of its own: its group must not begin and end around a `yield`, for who iterates may do so
         # from several tasks, and is not to be cancelled because an upload ends the run.
         work = asyncio.create_task(crew.work())
+        work.add_done_callback(crew.over)
         try:
-            while (outcome := await crew.outcomes.get()) is not None:
+            while (outcome := await crew.next()) is not None:
                 yield outcome
             await work
         finally:

@@ -236,6 +236,15 @@ class Store:
             "UPDATE uploads SET state = 'pending', at = ? WHERE key = ? AND uri IS NULL", (time.time(), key)
         )
 
+    def decide(self, sha256: str, custom_name: str, uri: str | None) -> bool:
+        """Take down what became of an upload that is open; tell whether there was one."""
+        cursor = self._connection.execute(
+            "UPDATE uploads SET state = ?, uri = ?, error = NULL, at = ?"
+            " WHERE sha256 = ? AND custom_name = ? AND state = 'sent'",
+            ("pending" if uri is None else "recovered", uri, time.time(), sha256, custom_name),
+        )
+        return cursor.rowcount > 0
+
     def forget(self, uri: str) -> bool:
         """Take down that a voice is no more; tell whether it was an upload's."""
         cursor = self._connection.execute(

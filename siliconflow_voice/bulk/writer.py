@@ -46,6 +46,8 @@ class Writer:
             JournalError: It can't.
         """
         self._thread.start()
+        # Who waits for it may be cancelled, and never hear that it failed.
+        self._opened.add_done_callback(lambda opened: opened.exception())
         await asyncio.shield(self._opened)
 
     async def run(self, operation: Callable[[Store], T]) -> T:

@@ -40,6 +40,8 @@ class KnownVoices:
     _try_again_at: float = 0.0
     _under_way: Counter[_Likeness] = field(factory=Counter[_Likeness], repr=False)
     _listing: asyncio.Lock = field(factory=asyncio.Lock, repr=False)
+    _lost: set[_Likeness] = field(factory=set["_Likeness"], repr=False)
+    """Of uploads that may have been stored, and whose voices nobody has found."""
     _searching: int = 0
     _latest: tuple[float, list[Voice]] | None = field(default=None, repr=False)
     """When the latest listing for a search began, and what it found; kept while somebody searches."""
@@ -60,6 +62,10 @@ class KnownVoices:
         """Remember all that the account has."""
         self._listed.update(hash(voice.uri) for voice in voices)
         self.complete = True
+
+    def lose(self, wanted: Voice) -> None:
+        """Note that an upload may have been stored, and that nobody looks for its voice any more."""
+        self._lost.add(_likeness(wanted))
 
     @contextmanager
     def uploading(self, wanted: Voice) -> Generator[None, None, None]:
@@ -110,10 +116,11 @@ class KnownVoices:
         found = [voice for voice in voices if _likeness(voice) == likeness and voice.uri not in self]
         if not found:
             return None
-        if len(found) > 1 or self._under_way[likeness] > 1:
+        rivals = self._under_way[likeness] + (likeness in self._lost)
+        if len(found) > 1 or rivals > 1:
             raise AmbiguousUploadError(
                 f"The upload's answer was lost, and more than one upload or voice could be the one: "
-                f"{len(found)} new in the account, {self._under_way[likeness]} such uploads under way",
+                f"{len(found)} new in the account, {rivals} such uploads of which nobody knows",
                 candidates=tuple(found),
             )
         self.add(found[0].uri)

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from typing import Any
 
 import pytest
 from support.bulk import item, items, outcomes_of, stored, taken, until
+from support.recordings import SPEECH
 from support.virtual_time import virtual_time
 
 from siliconflow_voice import (
@@ -16,6 +18,7 @@ from siliconflow_voice import (
     PermissionDeniedError,
     QuotaExhaustedError,
     RealNameRequiredError,
+    SiliconFlowError,
     Throttle,
     UnexpectedRedirectError,
     UploadOutcome,
@@ -117,7 +120,7 @@ async def test_closing_ends_what_hangs(client: VoiceClient, emulator: Emulator) 
         await anext(outcomes)
         emulator.add_fault(Fault.stall_after(0, times=None))
         await until(lambda: emulator.in_flight > 0)
-    assert [task for task in asyncio.all_tasks() if "toil" in repr(task)] == []
+    assert [task for task in asyncio.all_tasks() if "Job.run" in repr(task)] == []
 
 
 async def test_a_cancellation_ends_what_hangs(client: VoiceClient, emulator: Emulator) -> None:
@@ -127,7 +130,7 @@ async def test_a_cancellation_ends_what_hangs(client: VoiceClient, emulator: Emu
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert [task for task in asyncio.all_tasks() if "toil" in repr(task)] == []
+    assert [task for task in asyncio.all_tasks() if "Job.run" in repr(task)] == []
 
 
 async def test_an_iterator_that_nobody_finishes_ends_with_its_loop(emulator: Emulator) -> None:
@@ -149,3 +152,99 @@ async def test_an_error_that_is_no_ones_failure_comes_out_as_it_is(
     monkeypatch.setattr("siliconflow_voice.uploader.check_texts", broken)
     with pytest.raises(ZeroDivisionError):
         await taken(upload_many(client, items(3)), [])
+
+
+async def test_an_iterable_that_was_cancelled_is_not_taken_for_one_that_is_done(client: VoiceClient) -> None:
+    async def come() -> AsyncIterator[VoiceUpload]:
+        for upload in items(3):
+            yield upload
+        fetching = asyncio.create_task(asyncio.Event().wait())
+        fetching.cancel()
+        await fetching
+
+    got: list[UploadOutcome] = []
+    with pytest.raises(SiliconFlowError, match="The run was cancelled by its iterable"):
+        await taken(upload_many(client, come()), got)
+    assert len(got) <= 3
+
+
+async def test_a_timeout_around_an_iterables_yields_ends_the_run_and_no_upload(
+    client: VoiceClient, emulator: Emulator
+) -> None:
+    emulator.add_fault(Fault.delay(0.1, times=None))
+
+    async def come() -> AsyncIterator[VoiceUpload]:
+        async with asyncio.timeout(0.05):
+            for upload in items(9):
+                yield upload
+
+    got: list[UploadOutcome] = []
+    with pytest.raises(SiliconFlowError, match="The run was cancelled by its iterable"):
+        await taken(upload_many(client, come(), concurrency=2), got)
+    assert stored(emulator) == {outcome.upload.custom_name: 1 for outcome in got}
+
+
+async def test_what_is_no_error_but_ends_programs_leaves_nobody_waiting(client: VoiceClient) -> None:
+    class Unusual(BaseException):
+        pass
+
+    def come() -> Iterator[VoiceUpload]:
+        yield item()
+        raise Unusual
+
+    with pytest.raises(BaseExceptionGroup) as caught:
+        await asyncio.wait_for(taken(upload_many(client, come()), []), 10)
+    assert [type(error) for error in caught.value.exceptions] == [Unusual]
+
+
+async def test_a_run_whose_task_is_cancelled_leaves_nobody_waiting(
+    client: VoiceClient, emulator: Emulator
+) -> None:
+    emulator.add_fault(Fault.delay(3600, times=None))
+    task = asyncio.create_task(taken(upload_many(client, items(3)), []))
+    await until(lambda: bool(emulator.voices))
+    # As a program's end does that cancels whatever there is.
+    for other in asyncio.all_tasks() - {asyncio.current_task(), task}:
+        if "Crew.work" in repr(other):
+            other.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(task, 10)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
+@pytest.mark.parametrize("concurrency", [1, 5, 2000])
+async def test_tasks_may_begin_at_once(client: VoiceClient, emulator: Emulator, concurrency: int) -> None:
+    asyncio.get_running_loop().set_task_factory(getattr(asyncio, "eager_task_factory"))  # noqa: B009 - not of 3.11
+    try:
+        uploads = [item(number, custom_name="旁白") if number % 2 else item(number) for number in range(40)]
+        outcomes = await asyncio.wait_for(outcomes_of(client, uploads, concurrency=concurrency), 20)
+        assert [outcome.status for outcome in outcomes] == ["uploaded", "failed"] * 20
+
+        def broken() -> Iterator[VoiceUpload]:
+            yield from items(2)
+            raise ValueError("the list is gone")
+
+        with pytest.raises(ValueError, match="the list is gone"):
+            await asyncio.wait_for(outcomes_of(client, broken(), concurrency=concurrency), 20)
+    finally:
+        asyncio.get_running_loop().set_task_factory(None)
+
+
+@virtual_time
+async def test_an_outcome_that_is_in_hand_is_given_when_the_run_ends() -> None:
+    async def slow_to_close() -> AsyncIterator[bytes]:
+        try:
+            yield SPEECH
+            yield b""
+        finally:
+            await asyncio.sleep(5)
+
+    async with Emulator() as emulator:
+        async with VoiceClient("sk-test", base_url=emulator.base_url) as client:
+            emulator.add_fault(Fault.return_status(400))
+            emulator.add_fault(Fault.return_status(401))
+            got: list[UploadOutcome] = []
+            uploads = [item(0, audio=slow_to_close()), item(1)]
+            with pytest.raises(AuthenticationError):
+                await taken(upload_many(client, uploads, concurrency=2), got)
+    assert [(outcome.index, outcome.status) for outcome in got] == [(0, "failed")]

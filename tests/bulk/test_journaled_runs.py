@@ -23,7 +23,9 @@ from siliconflow_voice import (
     VoiceUpload,
     upload_many,
 )
-from siliconflow_voice.bulk.store import Store
+from siliconflow_voice.audio.pool import MOST_HELD
+from siliconflow_voice.bulk.bookkeeping import Bookkeeping
+from siliconflow_voice.bulk.store import Entry, Store
 from siliconflow_voice.emulator import Emulator, Fault
 
 
@@ -207,6 +209,23 @@ async def test_two_that_are_alike_and_were_left_open_can_not_be_told_apart(
     assert await counts(path) == {"unknown": 2, "uploaded": 1}
 
 
+async def test_two_that_are_alike_can_be_told_apart_by_hand(
+    client: VoiceClient, emulator: Emulator, path: Path
+) -> None:
+    twins = [item(), item(audio=WAV)]
+    await left_open(client, emulator, path, *twins)
+    async with Journal(path) as journal:
+        for voice in emulator.voices:
+            uri = voice.uri if voice.size == len(SPEECH) else None
+            assert await journal.decide(sha256=voice.sha256, custom_name="narrator-0", uri=uri)
+        assert not await journal.decide(sha256=emulator.voices[0].sha256, custom_name="narrator-0", uri=None)
+        with pytest.raises(InvalidUploadError, match="begin with speech:"):
+            await journal.decide(sha256="00", custom_name="narrator-0", uri="narrator-0")
+        assert await journal.counts() == {"recovered": 1, "pending": 1}
+    statuses = await statuses_of(client, twins, journal=path, settle=0)
+    assert statuses == ["skipped", "uploaded"]
+
+
 async def test_one_that_may_be_stored_is_looked_for_by_the_next_run(
     client: VoiceClient, emulator: Emulator, path: Path
 ) -> None:
@@ -332,3 +351,40 @@ async def test_neither_key_nor_audio_is_in_the_journal(client: VoiceClient, path
         await outcomes_of(client, items(3), journal=journal)
         kept = b"".join(file.read_bytes() for file in path.parent.iterdir())
     assert (b"sk-test" in kept, SPEECH[100:200] in kept, b"narrator-2" in kept) == (False, False, True)
+
+
+async def test_one_that_may_be_stored_is_not_sent_again_by_its_double(
+    client: VoiceClient, emulator: Emulator, path: Path
+) -> None:
+    uploads = [item(1), item(), item(), item()]
+    outcomes = upload_many(client, uploads, journal=path, concurrency=1, settle=0)
+    got = [await anext(outcomes)]
+    emulator.add_fault(Fault.drop_answer())
+    emulator.add_fault(Fault.return_status(400, endpoint="list"))
+    await taken(outcomes, got)
+    assert [type(outcome.error) for outcome in got] == [type(None), *[AmbiguousUploadError] * 3]
+    assert "the next run will look for it" in str(got[-1].error)
+    statuses = await statuses_of(client, uploads, journal=path, settle=0)
+    assert (sorted(statuses[1:]), stored(emulator)) == (["recovered", "skipped", "skipped"], once(2))
+
+
+async def test_doubles_that_wait_are_not_held_in_memory(
+    client: VoiceClient, emulator: Emulator, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entered = 0
+    enter = Bookkeeping.enter
+
+    async def counted(self: Bookkeeping, entry: Entry) -> None:
+        nonlocal entered
+        entered += 1
+        await enter(self, entry)
+
+    monkeypatch.setattr(Bookkeeping, "enter", counted)
+    emulator.add_fault(Fault.delay(3600))
+    outcomes = upload_many(client, [item(audio=MP3)] * 100, journal=path, concurrency=100)
+    waiting = asyncio.create_task(taken(outcomes, []))
+    await until(lambda: entered == 100)
+    assert client._uploader.pool.held <= MOST_HELD
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from support.recordings import SPEECH, TEXT
+from support.bulk import until
+from support.recordings import SPEECH, TEXT, WAV
 from support.virtual_time import virtual_time
 
 from siliconflow_voice import (
@@ -14,6 +15,7 @@ from siliconflow_voice import (
     InvalidResponseError,
     RetryPolicy,
     SourceConsumedError,
+    Throttle,
     Voice,
     VoiceClient,
 )
@@ -189,7 +191,7 @@ async def test_a_voice_of_an_upload_under_way_is_not_taken_for_anothers() -> Non
                 asyncio.create_task(client.upload_voice(SPEECH, custom_name="narrator", text=TEXT))
                 for _ in range(2)
             ]
-            with pytest.raises(AmbiguousUploadError, match="2 such uploads under way"):
+            with pytest.raises(AmbiguousUploadError, match="2 such uploads of which nobody knows"):
                 await lost
             assert (await slow).uri == emulator.voices[-1].uri
 
@@ -306,3 +308,39 @@ async def test_another_name_text_or_model_is_another_voice(
         for fields in (wanted, {**wanted, **change}):
             await client.ensure_voice(SPEECH, **fields)  # type: ignore[arg-type]
     assert len(emulator.voices) == 2
+
+
+@pytest.mark.parametrize("ended", ["failed", "cancelled"])
+async def test_a_voice_that_may_be_an_earlier_uploads_is_not_taken_for_a_later_ones(
+    client: VoiceClient, emulator: Emulator, ended: str
+) -> None:
+    await client.upload_voice(SPEECH, custom_name="another", text=TEXT)
+    if ended == "failed":
+        emulator.add_fault(Fault.drop_answer())
+        emulator.add_fault(Fault.return_status(400, endpoint="list"))
+        with pytest.raises(AmbiguousUploadError):
+            await client.upload_voice(SPEECH, custom_name="narrator", text=TEXT)
+    else:
+        emulator.add_fault(Fault.delay(3600))
+        task = asyncio.create_task(client.upload_voice(SPEECH, custom_name="narrator", text=TEXT))
+        await until(lambda: len(emulator.voices) == 2)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    emulator.clear_faults()
+    emulator.add_fault(Fault.return_status(500))
+    with pytest.raises(AmbiguousUploadError, match="2 such uploads of which nobody knows") as caught:
+        await client.upload_voice(WAV, custom_name="narrator", text=TEXT)
+    assert [voice.uri for voice in caught.value.candidates] == [emulator.voices[1].uri]
+
+
+async def test_what_was_cancelled_before_it_was_sent_is_nobodys_rival(emulator: Emulator) -> None:
+    throttle = Throttle(requests_per_minute=1)
+    async with VoiceClient("sk-test", base_url=emulator.base_url, throttle=throttle) as client:
+        await client.upload_voice(SPEECH, custom_name="another", text=TEXT)
+        task = asyncio.create_task(client.upload_voice(SPEECH, custom_name="narrator", text=TEXT))
+        await until(lambda: bool(throttle.snapshot()[-1].waiting))
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert client._uploader.known._lost == set()
