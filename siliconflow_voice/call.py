@@ -169,9 +169,8 @@ class Call:
 
     def cancelled(self, error: asyncio.CancelledError) -> None:
         """Note on a cancellation what it may leave behind."""
-        if self.may_be_stored and not self.request.repeatable:
-            if self.lost is not None:
-                self.lost()
+        if self.may_be_stored and self.lost is not None:
+            self.lost()
             error.add_note(
                 f"{self.request.operation} {self.subject}: all was sent, and the voice may have been stored"
             )

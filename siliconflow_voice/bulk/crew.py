@@ -84,7 +84,8 @@ class Crew:
         """Begin a job for each upload. One task takes all: an iterable may hold scopes that are a task's."""
         self._feeder = asyncio.current_task()
         try:
-            while self.ending is None and await self._places.acquire():
+            while True:
+                await self._places.acquire()
                 taken = await self._intake.take()
                 if taken is None:
                     break
