@@ -24,7 +24,7 @@ from siliconflow_voice.errors import APITimeoutError, ConfigurationError, Invali
 from siliconflow_voice.events import Event
 from siliconflow_voice.models import Voice
 from siliconflow_voice.options import ClientOptions, check_callback, check_choice, check_options
-from siliconflow_voice.resilience.recovery import KnownVoices, OnAmbiguous, alike
+from siliconflow_voice.resilience.recovery import KnownVoices, Likeness, OnAmbiguous, likeness
 from siliconflow_voice.resilience.retry import RetryPolicy
 from siliconflow_voice.resilience.throttle import Throttle
 from siliconflow_voice.transport import Connection, Timeouts
@@ -94,7 +94,7 @@ class VoiceClient:
         )
         self._uploader = Uploader(engine, limits, ReadPool(), KnownVoices())
         self._allow_http = allow_http
-        self._ensuring = WeakValueDictionary[tuple[str, str, str], asyncio.Lock]()
+        self._ensuring = WeakValueDictionary[Likeness, asyncio.Lock]()
         self._closed = False
         self._is_sibling = False
 
@@ -224,7 +224,7 @@ class VoiceClient:
         until = self._ready().until()
         check_texts(self._uploader.limits, custom_name=custom_name, text=text, model=model)
         wanted = Voice("", model, custom_name, text)
-        lock = self._ensuring.setdefault((model, custom_name, text.strip()), asyncio.Lock())
+        lock = self._ensuring.setdefault(likeness(wanted), asyncio.Lock())
         try:
             async with asyncio.timeout_at(until):
                 await lock.acquire()
@@ -235,7 +235,7 @@ class VoiceClient:
             # What may be under way is not to be taken for old.
             if not self._uploader.known.busy:
                 self._uploader.known.learn(voices)
-            found = next((voice for voice in voices if alike(voice, wanted)), None)
+            found = next((voice for voice in voices if likeness(voice) == likeness(wanted)), None)
             return found or await self.upload_voice(
                 audio,
                 custom_name=custom_name,

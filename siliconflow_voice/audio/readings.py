@@ -27,7 +27,7 @@ from siliconflow_voice.errors import (
     SourceConsumedError,
 )
 
-__all__ = ["BytesReading", "FileReading", "PathReading", "Reading", "StreamReading"]
+__all__ = ["BytesReading", "FileReading", "PathReading", "Reading", "StreamReading", "kind_of"]
 
 logger = logging.getLogger("siliconflow_voice")
 
@@ -202,7 +202,7 @@ class PathReading(Reading):
 
     def _check_identity(self, status: os.stat_result) -> None:
         if not stat.S_ISREG(status.st_mode):
-            raise AudioSourceError(f"{self._name} is {_kind(status.st_mode)}, not a regular file")
+            raise AudioSourceError(f"{self._name} is {kind_of(status.st_mode)}, not a regular file")
         identity = status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
         if self._identity is None:
             self._identity = identity
@@ -373,7 +373,8 @@ def _buffered(file: BinaryIO) -> BinaryIO:
     return open(file.fileno(), "rb", closefd=False)
 
 
-def _kind(mode: int) -> str:
+def kind_of(mode: int) -> str:
+    """Say what a file is that is no regular one."""
     kinds = {
         stat.S_IFDIR: "a directory",
         stat.S_IFIFO: "a FIFO",

@@ -19,6 +19,7 @@ from siliconflow_voice.bulk.journal import Journal
 from siliconflow_voice.bulk.store import Record, Store
 from siliconflow_voice.errors import JournalError
 from siliconflow_voice.models import Voice
+from siliconflow_voice.resilience.recovery import Likeness, likeness
 from siliconflow_voice.uploader import Uploader
 
 __all__ = ["Before", "Resumption", "resolve", "resume"]
@@ -114,17 +115,17 @@ def resolve(unknown: Collection[Record], candidates: Iterable[Voice]) -> Resumpt
     Two uploads that are alike in model, name and text can't be told apart by a listing: one new voice is
     then either's. None at all was neither's.
     """
-    alike: dict[tuple[str, str, str], list[Voice]] = defaultdict(list)
+    alike: dict[Likeness, list[Voice]] = defaultdict(list)
     for voice in candidates:
-        alike[voice.model, voice.custom_name, voice.text.strip()].append(voice)
-    rivals: dict[tuple[str, str, str], list[bytes]] = defaultdict(list)
+        alike[likeness(voice)].append(voice)
+    rivals: dict[Likeness, list[bytes]] = defaultdict(list)
     for record in unknown:
-        rivals[record.model, record.custom_name, record.text.strip()].append(record.key)
+        rivals[likeness(record)].append(record.key)
     found: dict[bytes, Voice] = {}
     absent: set[bytes] = set()
     doubtful: dict[bytes, tuple[Voice, ...]] = {}
-    for likeness, keys in rivals.items():
-        match alike[likeness]:
+    for like, keys in rivals.items():
+        match alike[like]:
             case []:
                 absent.update(keys)
             case [voice] if len(keys) == 1:

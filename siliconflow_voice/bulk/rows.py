@@ -17,7 +17,7 @@ from typing import TextIO, cast
 from attrs import define, field, frozen
 
 from siliconflow_voice.audio.blocks import reading_errors
-from siliconflow_voice.audio.readings import _kind  # of one package
+from siliconflow_voice.audio.readings import kind_of
 from siliconflow_voice.errors import AudioSourceError, ConfigurationError, InvalidUploadError
 
 __all__ = ["NEEDED", "OPTIONAL", "Row", "check_encoding", "check_format", "read_rows"]
@@ -110,7 +110,7 @@ def _open(path: str, flags: int) -> int:
 
 def _check_kind(path: str, mode: int) -> None:
     if not stat.S_ISREG(mode):
-        raise InvalidUploadError("manifest", f"{path} is {_kind(mode)}, not a regular file")
+        raise InvalidUploadError("manifest", f"{path} is {kind_of(mode)}, not a regular file")
 
 
 def _check_mark(path: str, head: bytes, encoding: str) -> None:

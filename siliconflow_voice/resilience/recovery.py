@@ -7,22 +7,34 @@ from array import array
 from collections import Counter
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from attrs import define, evolve, field
 
 from siliconflow_voice.errors import AmbiguousUploadError, SiliconFlowError
 from siliconflow_voice.models import Voice
 
-__all__ = ["KnownVoices", "OnAmbiguous", "alike"]
+__all__ = ["KnownVoices", "Likeness", "OnAmbiguous", "likeness"]
 
 OnAmbiguous: TypeAlias = Literal["reconcile", "raise", "retry"]
 
 # Seconds until a listing that failed is tried again, along with some upload.
 _TRY_AGAIN = 60.0
 
+
+class _Described(Protocol):
+    """Anything that is to become a voice, or is one."""
+
+    @property
+    def model(self) -> str: ...
+    @property
+    def custom_name(self) -> str: ...
+    @property
+    def text(self) -> str: ...
+
+
 ListVoices: TypeAlias = Callable[[], Awaitable[list[Voice]]]
-_Likeness: TypeAlias = "tuple[str, str, str]"
+Likeness: TypeAlias = "tuple[str, str, str]"
 
 
 @define(eq=False)
@@ -38,9 +50,9 @@ class KnownVoices:
     _made: array[int] = field(factory=lambda: array("q"), repr=False)
     """Not a set: it grows with each upload, and is searched only when an answer was lost."""
     _try_again_at: float = 0.0
-    _under_way: Counter[_Likeness] = field(factory=Counter[_Likeness], repr=False)
+    _under_way: Counter[Likeness] = field(factory=Counter[Likeness], repr=False)
     _listing: asyncio.Lock = field(factory=asyncio.Lock, repr=False)
-    _lost: set[_Likeness] = field(factory=set["_Likeness"], repr=False)
+    _lost: set[Likeness] = field(factory=set["Likeness"], repr=False)
     """Of uploads that may have been stored, and whose voices nobody has found."""
     _searching: int = 0
     _latest: tuple[float, list[Voice]] | None = field(default=None, repr=False)
@@ -65,19 +77,19 @@ class KnownVoices:
 
     def lose(self, wanted: Voice) -> None:
         """Note that an upload may have been stored, and that nobody looks for its voice any more."""
-        self._lost.add(_likeness(wanted))
+        self._lost.add(likeness(wanted))
 
     @contextmanager
     def uploading(self, wanted: Voice) -> Generator[None, None, None]:
         """Note that an upload is under way, whose voice is not to be taken for another's."""
-        likeness = _likeness(wanted)
-        self._under_way[likeness] += 1
+        like = likeness(wanted)
+        self._under_way[like] += 1
         try:
             yield
         finally:
-            self._under_way[likeness] -= 1
-            if not self._under_way[likeness]:
-                del self._under_way[likeness]
+            self._under_way[like] -= 1
+            if not self._under_way[like]:
+                del self._under_way[like]
 
     async def prepare(self, list_voices: ListVoices, *, until: float | None) -> bool:
         """List the account, once for all; tell whether that has succeeded by the loop's time *until*.
@@ -112,11 +124,11 @@ class KnownVoices:
             raise AmbiguousUploadError(
                 f"The upload's answer was lost, and the account can't be listed: {error}"
             ) from None
-        likeness = _likeness(wanted)
-        found = [voice for voice in voices if _likeness(voice) == likeness and voice.uri not in self]
+        like = likeness(wanted)
+        found = [voice for voice in voices if likeness(voice) == like and voice.uri not in self]
         if not found:
             return None
-        rivals = self._under_way[likeness] + (likeness in self._lost)
+        rivals = self._under_way[like] + (like in self._lost)
         if len(found) > 1 or rivals > 1:
             raise AmbiguousUploadError(
                 f"The upload's answer was lost, and more than one upload or voice could be the one: "
@@ -141,11 +153,7 @@ class KnownVoices:
                 self._latest = None
 
 
-def alike(voice: Voice, wanted: Voice) -> bool:
-    """Whether both are of one model, name and text."""
-    return _likeness(voice) == _likeness(wanted)
-
-
-def _likeness(voice: Voice) -> _Likeness:
+def likeness(described: _Described) -> Likeness:
+    """Give what a listing tells uploads apart by: those of one model, name and text are alike."""
     # Whether the service keeps the ends of a transcript as they were is not known.
-    return voice.model, voice.custom_name, voice.text.strip()
+    return described.model, described.custom_name, described.text.strip()
