@@ -12,8 +12,9 @@ from inspect import iscoroutinefunction
 from typing import IO, Any, BinaryIO, TypeAlias, cast
 
 from siliconflow_voice.audio.blocks import reading_errors
+from siliconflow_voice.audio.files import FileReading, PathReading
 from siliconflow_voice.audio.pool import ReadPool
-from siliconflow_voice.audio.readings import BytesReading, FileReading, PathReading, Reading, StreamReading
+from siliconflow_voice.audio.readings import BytesReading, Reading, StreamReading
 from siliconflow_voice.errors import InvalidUploadError, SourceConsumedError
 
 __all__ = ["Audio", "AudioSource"]

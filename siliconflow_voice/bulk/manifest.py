@@ -15,8 +15,9 @@ from typing import BinaryIO, Generic, TypeVar, cast
 from attrs import field, frozen
 
 from siliconflow_voice.api.requests import Encoding
+from siliconflow_voice.audio.files import PathReading
 from siliconflow_voice.audio.pool import ReadPool
-from siliconflow_voice.audio.readings import PathReading, Reading
+from siliconflow_voice.audio.readings import Reading
 from siliconflow_voice.audio.source import Audio, AudioSource, PathSource
 from siliconflow_voice.bulk.rows import NEEDED, OPTIONAL, Row, check_encoding, check_format, read_rows
 from siliconflow_voice.errors import ConfigurationError, InvalidUploadError

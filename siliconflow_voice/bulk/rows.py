@@ -17,7 +17,7 @@ from typing import TextIO, cast
 from attrs import define, field, frozen
 
 from siliconflow_voice.audio.blocks import reading_errors
-from siliconflow_voice.audio.readings import kind_of
+from siliconflow_voice.audio.files import kind_of
 from siliconflow_voice.errors import AudioSourceError, ConfigurationError, InvalidUploadError
 
 __all__ = ["NEEDED", "OPTIONAL", "Row", "check_encoding", "check_format", "read_rows"]

@@ -1,0 +1,220 @@
+"""Readings of files: by a path, opened anew for each attempt, and the caller's own."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import threading
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from functools import partial
+from typing import BinaryIO, TypeAlias, cast
+
+from attrs import evolve
+
+from siliconflow_voice.audio.blocks import Block, BlockReader, fill, read_ahead, reading_errors
+from siliconflow_voice.audio.formats import AudioFacts, Opener, facts_of, in_memory
+from siliconflow_voice.audio.pool import MOST_HELD, ReadPool
+from siliconflow_voice.audio.readings import HEAD, Reading, read_once, sha256_of
+from siliconflow_voice.errors import (
+    AudioSourceError,
+    InvalidUploadError,
+    SourceChangedError,
+    SourceConsumedError,
+)
+
+__all__ = ["FileReading", "PathReading", "kind_of"]
+
+# O_NONBLOCK, or opening a FIFO would wait for a writer; it means nothing to a regular file.
+_OPEN = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+
+_Identity: TypeAlias = "tuple[int, int, int, int]"
+
+
+class PathReading(Reading):
+    """A regular file, opened anew for each attempt, and the same one every time."""
+
+    def __init__(self, path: str | bytes, name: str, content_type: str | None, pool: ReadPool) -> None:
+        self._path = path
+        self._name = name
+        self._content_type = content_type
+        self._pool = pool
+        self._identity: _Identity | None = None
+        self._held: memoryview | None = None
+
+    async def facts(self, *, measure: bool = True, digest: bool = False) -> AudioFacts:
+        inspect = partial(self._inspect, measure=measure, digest=digest)
+        facts, held = await self._pool.begin(inspect)
+        if held is not None:
+            self._held = held
+            self._pool.held += 1
+        return facts
+
+    async def blocks(self) -> AsyncGenerator[Block, None]:
+        held, self._held = self._held, None
+        if held is not None:
+            self._pool.held -= 1
+            yield held
+            self._pool.give_back(cast("bytearray", held.obj))
+            return
+        reader = BlockReader(self._pool, self._name, begin=self._open, check=self._check, owned=True)
+        async with aclosing(read_ahead(reader, self._size, self._pool)) as blocks:
+            async for block in blocks:
+                yield block
+
+    def wait(self) -> None:
+        # To read it again takes a trip to a thread, and doubles what a short wait costs.
+        if self._pool.held > MOST_HELD:
+            self._let_go()
+
+    async def close(self) -> None:
+        self._let_go()
+
+    def _let_go(self) -> None:
+        held, self._held = self._held, None
+        if held is not None:
+            self._pool.held -= 1
+            self._pool.give_back(cast("bytearray", held.obj))
+
+    @property
+    def _size(self) -> int:
+        return cast("_Identity", self._identity)[2]
+
+    def _inspect(self, *, measure: bool, digest: bool) -> tuple[AudioFacts, memoryview | None]:
+        """Read the file, or the beginning of one that is larger than a block."""
+        with reading_errors(self._name), self._open() as file:
+            view = memoryview(self._pool.borrow())
+            head = view[: fill(file, view[: self._size])]
+            self._check(file)
+            small = len(head) == self._size
+            whole: Opener | None = None
+            if measure:
+                whole = partial(in_memory, head) if small else partial(_buffered, file)
+            facts = facts_of(head, self._size, self._content_type, whole)
+            if digest:
+                file.seek(len(head))
+                facts = evolve(facts, sha256=sha256_of(head, None if small else file))
+                self._check(file)
+        if small:
+            return facts, head
+        self._pool.give_back(cast("bytearray", view.obj))
+        return facts, None
+
+    def _open(self) -> BinaryIO:
+        descriptor = os.open(self._path, _OPEN)
+        try:
+            self._check_identity(os.fstat(descriptor))
+            return cast("BinaryIO", io.FileIO(descriptor))
+        except BaseException:
+            os.close(descriptor)
+            raise
+
+    def _check(self, file: BinaryIO) -> None:
+        self._check_identity(os.fstat(file.fileno()))
+
+    def _check_identity(self, status: os.stat_result) -> None:
+        if not stat.S_ISREG(status.st_mode):
+            raise AudioSourceError(f"{self._name} is {kind_of(status.st_mode)}, not a regular file")
+        identity = status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+        if self._identity is None:
+            self._identity = identity
+        elif identity != self._identity:
+            raise SourceChangedError(f"{self._name} changed while it was being uploaded")
+
+
+class FileReading(Reading):
+    """The caller's file object: from *start*, or if that is None from where it stands, and never closed."""
+
+    def __init__(
+        self,
+        file: BinaryIO,
+        name: str,
+        content_type: str | None,
+        pool: ReadPool,
+        *,
+        start: int | None,
+        lock: threading.Lock,
+    ) -> None:
+        self._file = file
+        self._lock = lock
+        self._name = name
+        self._content_type = content_type
+        self._pool = pool
+        self._start = start
+        self._size: int | None = None
+        self._head: bytes | None = None
+
+    @property
+    def can_replay(self) -> bool:
+        return self._start is not None or self._head is not None
+
+    async def facts(self, *, measure: bool = True, digest: bool = False) -> AudioFacts:
+        return await self._pool.begin(partial(self._inspect, measure=measure, digest=digest))
+
+    async def blocks(self) -> AsyncGenerator[Block, None]:
+        if self._size is None:
+            head, self._head = self._head, None
+            if head is None:
+                raise SourceConsumedError(f"{self._name} can't be rewound, and was read already")
+            if head:
+                yield head
+        reader = BlockReader(
+            self._pool,
+            self._name,
+            begin=lambda: self._file,
+            check=self._check,
+            owned=False,
+            lock=self._lock,
+            start=self._start,
+        )
+        async with aclosing(read_ahead(reader, self._size, self._pool)) as blocks:
+            async for block in blocks:
+                yield block
+
+    def _inspect(self, *, measure: bool, digest: bool) -> AudioFacts:
+        with self._lock, reading_errors(self._name):
+            head = memoryview(bytearray(HEAD))
+            if self._start is None:
+                if digest:
+                    raise read_once(self._name)
+                self._head = bytes(head[: fill(self._file, head)])
+                size = None if self._head else 0
+                return facts_of(self._head, size, self._content_type, None)
+            self._file.seek(0, os.SEEK_END)
+            self._size = max(self._file.tell() - self._start, 0)
+            if not self._size and self._start:
+                raise InvalidUploadError(
+                    "audio", f"{self._name} is at its end: seek it to where the audio begins"
+                )
+            head = head[: fill(self._rewound(), head[: self._size])]
+            # The headers' parser seeks from the start, which must be where the audio begins.
+            whole = self._rewound if measure and self._start == 0 else None
+            facts = facts_of(head, self._size, self._content_type, whole)
+            return evolve(facts, sha256=sha256_of(b"", self._rewound())) if digest else facts
+
+    def _rewound(self) -> BinaryIO:
+        self._file.seek(self._start or 0)
+        return self._file
+
+    def _check(self, file: BinaryIO) -> None:
+        if file.read(1):
+            raise SourceChangedError(f"{self._name} grew while it was being uploaded")
+
+
+def _buffered(file: BinaryIO) -> BinaryIO:
+    """Let a parser take its many small reads from memory, from the start, and leave the file open."""
+    file.seek(0)
+    return open(file.fileno(), "rb", closefd=False)
+
+
+def kind_of(mode: int) -> str:
+    """Say what a file is that is no regular one."""
+    kinds = {
+        stat.S_IFDIR: "a directory",
+        stat.S_IFIFO: "a FIFO",
+        stat.S_IFSOCK: "a socket",
+        stat.S_IFCHR: "a device",
+        stat.S_IFBLK: "a device",
+    }
+    return kinds.get(stat.S_IFMT(mode), "something else")
