@@ -16,7 +16,7 @@ def main() -> int:
     """Kill runs, and say what came of it; 1 if anything is missing or there twice."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--uploads", type=int, default=10_000)
-    parser.add_argument("--kills", type=int, default=120, help="runs to kill at some moment")
+    parser.add_argument("--kills", type=int, default=130, help="runs to kill at some moment")
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
     options = parser.parse_args()
     print(f"seed {options.seed}")
@@ -24,7 +24,7 @@ def main() -> int:
     random.Random(options.seed).shuffle(moments)
     with tempfile.TemporaryDirectory() as folder:
         driver = Driver(Path(folder), options.uploads, options.seed, lambda line: print(line, flush=True))
-        most = max(1, options.uploads * 4 // options.kills)
+        most = max(1, options.uploads * 3 // options.kills)
         verdict = asyncio.run(driver.carry_out(moments, most=most))
     print(
         f"{verdict.uploads} uploads, {verdict.kills} kills in {verdict.seconds:.0f} s: "
