@@ -355,5 +355,5 @@ async def test_an_upload_of_a_web_framework_is_told_from_the_file_inside(
             raise AssertionError
 
     with pytest.raises(InvalidUploadError, match=r"pass the file inside, such as UploadFile\.file") as caught:
-        await client.upload_voice(UploadFile(), custom_name="narrator", text="慢工")  # type: ignore[arg-type]
+        await client.upload_voice(UploadFile(), custom_name="narrator", text="慢工")  # type: ignore[arg-type] # on purpose
     assert (caught.value.field, emulator.requests) == ("audio", [])

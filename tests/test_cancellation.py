@@ -52,7 +52,7 @@ async def cancelled_after(steps: int, client: VoiceClient, audio: object, encodi
     There is nothing else that it may come to: it is cancelled, or it had made its voice.
     """
     task = asyncio.create_task(
-        client.upload_voice(audio, custom_name="narrator", text=TEXT, encoding=encoding)  # type: ignore[arg-type]
+        client.upload_voice(audio, custom_name="narrator", text=TEXT, encoding=encoding)  # type: ignore[arg-type] # on purpose
     )
     for _ in range(steps):
         if task.done():

@@ -66,7 +66,7 @@ class Later:
 @pytest.mark.parametrize("callback", [ignored, Handler().later, functools.partial(ignored, 1), Later()])
 def test_a_coroutine_function_is_no_event_handler(callback: object) -> None:
     with pytest.raises(ConfigurationError, match=r"^on_event takes a plain function"):
-        VoiceClient("sk-test", on_event=callback)  # type: ignore[arg-type]
+        VoiceClient("sk-test", on_event=callback)  # type: ignore[arg-type] # on purpose
 
 
 @pytest.mark.parametrize("callback", [print, Handler(), [].append, lambda _: None, None])

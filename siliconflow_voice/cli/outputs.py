@@ -15,8 +15,11 @@ from siliconflow_voice.uploads import UploadOutcome
 
 __all__ = ["FailedRow", "Outputs", "as_row"]
 
-_COLUMNS = "line audio custom_name text model status uri error attempts trace_id bytes".split()  # noqa: SIM905
-_MANIFEST = "audio custom_name text model encoding".split()  # noqa: SIM905
+_COLUMNS = [
+    *("line", "audio", "custom_name", "text", "model"),
+    *("status", "uri", "error", "attempts", "trace_id", "bytes"),
+]
+_MANIFEST = ["audio", "custom_name", "text", "model", "encoding"]
 # So many failures are kept for the report.
 _SAMPLE = 200
 

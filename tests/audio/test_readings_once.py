@@ -224,7 +224,7 @@ async def test_what_a_stream_fails_with_is_said(pool: ReadPool, whole: Whole, ch
 async def test_a_stream_that_gives_no_bytes_is_refused(
     pool: ReadPool, whole: Whole, chunks: list[Any]
 ) -> None:
-    reading = reading_of(Unclosable(*chunks, "words"), pool)  # type: ignore[arg-type]
+    reading = reading_of(Unclosable(*chunks, "words"), pool)  # type: ignore[arg-type] # on purpose
     with pytest.raises(InvalidUploadError, match="audio stream gave str, not bytes"):
         await looked_at(reading, whole)
 

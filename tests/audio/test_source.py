@@ -183,7 +183,7 @@ def test_what_is_no_path_is_refused(path: Any, reason: str) -> None:
 
 def test_a_file_opened_as_text_is_refused() -> None:
     with pytest.raises(InvalidUploadError, match="audio: a file opened as text; open it with mode 'rb'"):
-        AudioSource.of(io.StringIO("words"))  # type: ignore[arg-type]
+        AudioSource.of(io.StringIO("words"))  # type: ignore[arg-type] # on purpose
 
 
 def test_a_closed_file_is_refused() -> None:
@@ -198,7 +198,7 @@ async def test_a_file_that_is_text_in_disguise_is_an_error_of_the_source(pool: R
         file.write("words")
         file.seek(0)
         with pytest.raises(AudioSourceError, match="audio file can't be read"):
-            await AudioSource.of(file).reading(pool).facts()  # type: ignore[arg-type]
+            await AudioSource.of(file).reading(pool).facts()  # type: ignore[arg-type] # on purpose
 
 
 @pytest.mark.parametrize(

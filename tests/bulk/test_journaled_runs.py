@@ -173,20 +173,14 @@ async def test_what_was_not_stored_when_a_run_was_ended_is_sent_again(
     assert stored(emulator) == emulator_before
 
 
+@pytest.mark.parametrize("journaled", [False, True], ids=["of a single upload", "of another row"])
 async def test_voices_that_were_there_before_are_not_taken_for_what_was_left_open(
-    client: VoiceClient, emulator: Emulator, path: Path
+    client: VoiceClient, emulator: Emulator, path: Path, *, journaled: bool
 ) -> None:
-    await client.upload_voice(WAV, custom_name="narrator-0", text=item().text)
-    await left_open(client, emulator, path, item())
-    (outcome,) = await outcomes_of(client, [item()], journal=path, settle=0)
-    assert outcome.voice is not None
-    assert (outcome.status, outcome.voice.uri) == ("recovered", emulator.voices[1].uri)
-
-
-async def test_voices_of_another_row_are_not_taken_for_what_was_left_open(
-    client: VoiceClient, emulator: Emulator, path: Path
-) -> None:
-    await outcomes_of(client, [item(audio=WAV)], journal=path)
+    if journaled:
+        await outcomes_of(client, [item(audio=WAV)], journal=path)
+    else:
+        await client.upload_voice(WAV, custom_name="narrator-0", text=item().text)
     await left_open(client, emulator, path, item())
     (outcome,) = await outcomes_of(client, [item()], journal=path, settle=0)
     assert outcome.voice is not None

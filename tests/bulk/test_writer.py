@@ -72,9 +72,10 @@ async def test_an_answer_is_what_the_operation_gave(tmp_path: Path) -> None:
     assert counts == {"sent": 1}
 
 
-async def test_orders_that_pile_up_are_committed_together_in_their_order(tmp_path: Path) -> None:
+async def commits_of_a_pile(path: Path) -> int:
+    """Have fifty orders pile up behind one, and count the commits of all."""
     blocker = Blocker()
-    async with writing(tmp_path / "journal") as writer:
+    async with writing(path) as writer:
         commits = await commits_of(writer)
         blocked = asyncio.create_task(writer.run(blocker))
         await blocker.reached.wait()
@@ -82,22 +83,17 @@ async def test_orders_that_pile_up_are_committed_together_in_their_order(tmp_pat
         await asyncio.sleep(0)
         blocker.go_on.set()
         await asyncio.gather(blocked, *piled)
-        assert len(commits) == 2
+        return len(commits)
+
+
+async def test_orders_that_pile_up_are_committed_together_in_their_order(tmp_path: Path) -> None:
+    assert await commits_of_a_pile(tmp_path / "journal") == 2
     assert found(tmp_path / "journal") == [f"narrator-{number}" for number in range(50)]
 
 
 async def test_but_not_more_than_so_many_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer_module, "_MOST_AT_ONCE", 20)
-    blocker = Blocker()
-    async with writing(tmp_path / "journal") as writer:
-        commits = await commits_of(writer)
-        blocked = asyncio.create_task(writer.run(blocker))
-        await blocker.reached.wait()
-        piled = [asyncio.create_task(writer.run(intend(number))) for number in range(50)]
-        await asyncio.sleep(0)
-        blocker.go_on.set()
-        await asyncio.gather(blocked, *piled)
-    assert len(commits) == 1 + 3
+    assert await commits_of_a_pile(tmp_path / "journal") == 1 + 3
 
 
 async def test_who_gives_up_waiting_disturbs_nobody_and_what_they_asked_for_is_done(tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ def test_a_fault_reads_as_the_call_that_made_it() -> None:
         (lambda: Fault.drop_answer(times=0), "times must be at least 1"),
         (lambda: Fault.drop_answer(share=0.0), "share must be above 0"),
         (lambda: Fault.drop_answer(share=1.1), "share must be above 0 and at most 1"),
-        (lambda: Fault.drop_answer(endpoint="speech"), "endpoint must be"),  # type: ignore[arg-type]
+        (lambda: Fault.drop_answer(endpoint="speech"), "endpoint must be"),  # type: ignore[arg-type] # on purpose
         (lambda: Fault.return_status(99), "status must be from 200 to 599"),
         (lambda: Fault.delay(-1.0), "seconds must not be negative"),
         (lambda: Fault.stall_after(-1), "bytes_ must not be negative"),

@@ -40,7 +40,7 @@ def before_the_intent(blow: Blow) -> None:
         blow()
         original(self, entry)
 
-    Store.intend = intend  # type: ignore[method-assign]
+    Store.intend = intend  # type: ignore[method-assign] # to kill there
 
 
 def before_the_commit(blow: Blow) -> None:
@@ -53,7 +53,7 @@ def before_the_commit(blow: Blow) -> None:
             yield
             blow()
 
-    Store.transaction = transaction  # type: ignore[method-assign]
+    Store.transaction = transaction  # type: ignore[method-assign] # to kill there
 
 
 def after_the_commit(blow: Blow) -> None:
@@ -64,7 +64,7 @@ def after_the_commit(blow: Blow) -> None:
         blow()
         original(self, results)
 
-    Writer._answer = answer  # type: ignore[method-assign]
+    Writer._answer = answer  # type: ignore[method-assign] # to kill there
 
 
 def before_the_first_byte(blow: Blow) -> None:
@@ -74,7 +74,7 @@ def before_the_first_byte(blow: Blow) -> None:
         await original(self, entry)
         blow()
 
-    Bookkeeping.begins = begins  # type: ignore[method-assign]
+    Bookkeeping.begins = begins  # type: ignore[method-assign] # to kill there
 
 
 def within_the_body(blow: Blow) -> None:
@@ -83,7 +83,7 @@ def within_the_body(blow: Blow) -> None:
     def transfer(_on_sent: object) -> Transfer:
         return Transfer(lambda _sent: blow())
 
-    engine.Transfer = transfer  # type: ignore[assignment,attr-defined]
+    engine.Transfer = transfer  # type: ignore[assignment,attr-defined] # to kill there
 
 
 def before_the_record(blow: Blow) -> None:
@@ -94,7 +94,7 @@ def before_the_record(blow: Blow) -> None:
         blow()
         await original(self, entry, voice)
 
-    Bookkeeping.made = made  # type: ignore[method-assign]
+    Bookkeeping.made = made  # type: ignore[method-assign] # to kill there
 
 
 MOMENTS: dict[str, Callable[[Blow], None]] = {

@@ -154,7 +154,7 @@ def uploads(quota: Quota, count: int, *, coroutines: int = 16) -> tuple[int, flo
 def test_whatever_way_the_service_counts_few_are_refused_and_little_time_is_lost(
     kind: str, coroutines: int
 ) -> None:
-    quota = Quota(requests=60, kind=kind)  # type: ignore[arg-type]
+    quota = Quota(requests=60, kind=kind)  # type: ignore[arg-type] # on purpose
     refused, seconds = uploads(quota, 400, coroutines=coroutines)
     assert refused <= 40
     assert seconds <= 400 * 1.15

@@ -28,7 +28,7 @@ async def upload(
 ) -> Voice:
     async with VoiceClient("sk-test", base_url=emulator.base_url) as client:
         return await client.upload_voice(
-            audio,  # type: ignore[arg-type]
+            audio,  # type: ignore[arg-type] # on purpose
             custom_name="narrator",
             text=TEXT,
             on_ambiguous=on_ambiguous,
@@ -306,7 +306,7 @@ async def test_another_name_text_or_model_is_another_voice(
     wanted = {"custom_name": "narrator", "text": TEXT, "model": "FunAudioLLM/CosyVoice2-0.5B"}
     async with VoiceClient("sk-test", base_url=emulator.base_url) as client:
         for fields in (wanted, {**wanted, **change}):
-            await client.ensure_voice(SPEECH, **fields)  # type: ignore[arg-type]
+            await client.ensure_voice(SPEECH, **fields)  # type: ignore[arg-type] # on purpose
     assert len(emulator.voices) == 2
 
 

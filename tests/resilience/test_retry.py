@@ -34,8 +34,8 @@ from siliconflow_voice.emulator import Emulator, Fault, Quota
 
 
 async def upload(emulator: Emulator, audio: object = SPEECH, **options: object) -> Voice:
-    async with VoiceClient("sk-test", base_url=emulator.base_url, **options) as client:  # type: ignore[arg-type]
-        return await client.upload_voice(audio, custom_name="narrator", text=TEXT)  # type: ignore[arg-type]
+    async with VoiceClient("sk-test", base_url=emulator.base_url, **options) as client:  # type: ignore[arg-type] # on purpose
+        return await client.upload_voice(audio, custom_name="narrator", text=TEXT)  # type: ignore[arg-type] # on purpose
 
 
 def now() -> float:

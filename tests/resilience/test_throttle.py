@@ -237,4 +237,4 @@ async def test_what_was_learned_is_told() -> None:
 @pytest.mark.parametrize("value", [0, -1, "16", float("nan")])
 def test_a_figure_of_no_use_is_refused_by_its_name(name: str, value: object) -> None:
     with pytest.raises(ConfigurationError, match=rf"^Throttle\({name}=…\) takes a (whole )?number"):
-        Throttle(**{name: value})  # type: ignore[arg-type]
+        Throttle(**{name: value})  # type: ignore[arg-type] # on purpose

@@ -48,7 +48,7 @@ async def upload_too_long(emulator: Emulator, **options: str) -> InvalidUploadEr
     throttle = Throttle(tokens_per_minute=len(TEXT) - 1)
     async with VoiceClient("sk-test", base_url=emulator.base_url, throttle=throttle) as client:
         with pytest.raises(InvalidUploadError, match="text: has an estimated 12 tokens") as caught:
-            await client.upload_voice(SPEECH, custom_name="narrator", text=TEXT, **options)  # type: ignore[arg-type]
+            await client.upload_voice(SPEECH, custom_name="narrator", text=TEXT, **options)  # type: ignore[arg-type] # on purpose
     return caught.value
 
 

@@ -75,7 +75,7 @@ def compare(scenario: Scenario) -> Iterator[str]:
         "botocore adaptive": BotocoreAdaptive,
     }
     for name, policy in policies.items():
-        result = simulate_policy(scenario, policy)  # type: ignore[arg-type]
+        result = simulate_policy(scenario, policy)  # type: ignore[arg-type] # on purpose
         yield (
             f"  {name:34} {result.failed:4} failed  {result.refused:5} refused  {result.seconds:7.0f} s  "
             f"{result.seconds / ideal_seconds(scenario):5.2f} x"

@@ -118,7 +118,7 @@ def simulate_policy(scenario: Scenario, make_policy: Callable[[], Policy], *, se
     """Run a policy as :func:`simulation.scenarios.simulate` runs the SDK."""
 
     async def run() -> Result:
-        chance = random.Random(seed)  # noqa: S311
+        chance = random.Random(seed)  # noqa: S311 - to be repeatable
         policy = make_policy()
         headers = {"Authorization": "Bearer sk-test"}
         async with (

@@ -48,7 +48,7 @@ class BlockedFile(io.BytesIO):
         if self.tell() >= BLOCK:
             self.reached.set()
             assert self.go_on.wait(30)
-        return super().readinto(buffer)  # type: ignore[arg-type]
+        return super().readinto(buffer)  # type: ignore[arg-type] # on purpose
 
 
 @define
@@ -63,7 +63,7 @@ class Stage:
     def upload(self, audio: object, client: VoiceClient | None = None) -> asyncio.Task[Voice]:
         return asyncio.create_task(
             (client or self.client).upload_voice(
-                audio,  # type: ignore[arg-type]
+                audio,  # type: ignore[arg-type] # on purpose
                 custom_name="narrator",
                 text=TEXT,
                 encoding=self.encoding,
