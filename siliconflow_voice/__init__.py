@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from siliconflow_voice.api.requests import Encoding
 from siliconflow_voice.audio.checks import AudioLimits
 from siliconflow_voice.audio.source import Audio, AudioSource
+from siliconflow_voice.calls.events import AttemptEvent, Event, OutcomeEvent, WaitEvent
+from siliconflow_voice.calls.retry import RetryPolicy
 from siliconflow_voice.client import VoiceClient
 from siliconflow_voice.errors import (
     AmbiguousUploadError,
@@ -38,21 +40,18 @@ from siliconflow_voice.errors import (
     SourceConsumedError,
     UnexpectedRedirectError,
 )
-from siliconflow_voice.events import AttemptEvent, Event, OutcomeEvent, WaitEvent
 from siliconflow_voice.models import Attempt, Failure, Voice
 from siliconflow_voice.options import ClientOptions
-from siliconflow_voice.resilience.recovery import OnAmbiguous
-from siliconflow_voice.resilience.retry import RetryPolicy
-from siliconflow_voice.resilience.throttle import GateSnapshot, Throttle
-from siliconflow_voice.transport import Timeouts
-from siliconflow_voice.uploads import UploadOutcome, VoiceUpload
+from siliconflow_voice.throttle.throttle import GateSnapshot, Throttle
+from siliconflow_voice.transport.session import Timeouts
+from siliconflow_voice.uploads.recovery import OnAmbiguous
+from siliconflow_voice.uploads.values import UploadOutcome, VoiceUpload
+from siliconflow_voice.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from siliconflow_voice.bulk.journal import Journal
     from siliconflow_voice.bulk.manifest import Manifest, ManifestUpload
     from siliconflow_voice.bulk.run import upload_many
-
-__version__ = "0.1.0"
 
 __all__ = [
     "APIConnectionError",

@@ -11,25 +11,26 @@ from weakref import WeakValueDictionary
 
 import aiohttp
 
-from siliconflow_voice import origin
 from siliconflow_voice.api import requests
 from siliconflow_voice.api.requests import Encoding
 from siliconflow_voice.api.responses import parse_nothing
 from siliconflow_voice.audio.checks import AudioLimits, check_texts
 from siliconflow_voice.audio.pool import ReadPool
 from siliconflow_voice.audio.source import Audio
-from siliconflow_voice.deadline import Deadline
-from siliconflow_voice.engine import Engine, Progress
+from siliconflow_voice.calls.deadline import Deadline
+from siliconflow_voice.calls.engine import Engine, Progress
+from siliconflow_voice.calls.events import Event
+from siliconflow_voice.calls.retry import RetryPolicy
 from siliconflow_voice.errors import APITimeoutError, ConfigurationError, InvalidUploadError
-from siliconflow_voice.events import Event
 from siliconflow_voice.models import Voice
-from siliconflow_voice.options import ClientOptions, check_callback, check_choice, check_options
-from siliconflow_voice.resilience.recovery import KnownVoices, Likeness, OnAmbiguous, likeness
-from siliconflow_voice.resilience.retry import RetryPolicy
-from siliconflow_voice.resilience.throttle import Throttle
-from siliconflow_voice.transport import Connection, Timeouts
-from siliconflow_voice.uploader import Uploader
-from siliconflow_voice.uploads import DEFAULT_MODEL, VoiceUpload
+from siliconflow_voice.options import ClientOptions, check_options
+from siliconflow_voice.throttle.throttle import Throttle
+from siliconflow_voice.transport import origin
+from siliconflow_voice.transport.session import Connection, Timeouts
+from siliconflow_voice.uploads.recovery import KnownVoices, Likeness, OnAmbiguous, likeness
+from siliconflow_voice.uploads.uploader import Uploader
+from siliconflow_voice.uploads.values import DEFAULT_MODEL, VoiceUpload
+from siliconflow_voice.validation import check_callback, check_choice
 
 __all__ = ["VoiceClient"]
 

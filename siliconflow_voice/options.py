@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from inspect import iscoroutinefunction
-from typing import Any, TypedDict, get_args
+from typing import TypedDict
 
 import aiohttp
 
 from siliconflow_voice.audio.checks import AudioLimits
-from siliconflow_voice.errors import ConfigurationError, InvalidUploadError
-from siliconflow_voice.events import Event
-from siliconflow_voice.resilience.retry import RetryPolicy
-from siliconflow_voice.resilience.throttle import Throttle
-from siliconflow_voice.transport import Timeouts
+from siliconflow_voice.calls.events import Event
+from siliconflow_voice.calls.retry import RetryPolicy
+from siliconflow_voice.errors import ConfigurationError
+from siliconflow_voice.throttle.throttle import Throttle
+from siliconflow_voice.transport.session import Timeouts
+from siliconflow_voice.validation import check_callback
 
-__all__ = ["ClientOptions", "check_callback", "check_choice", "check_options"]
+__all__ = ["ClientOptions", "check_options"]
 
 _KINDS: dict[str, tuple[type, ...]] = {
     "session": (aiohttp.ClientSession, type(None)),
@@ -51,30 +51,3 @@ def check_options(*, on_event: object, **options: object) -> None:
             expected = kinds[0].__name__ + (" or None" if len(kinds) > 1 else "")
             raise ConfigurationError(f"{name} takes {expected}, not {type(value).__name__}")
     check_callback("on_event", on_event)
-
-
-def check_callback(name: str, callback: object) -> None:
-    """Refuse a coroutine function: it would never be awaited.
-
-    Raises:
-        ConfigurationError: It is one, or can't be called.
-    """
-    if callback is None:
-        return
-    # An object may have a coroutine function for its call.
-    if (
-        not callable(callback)
-        or iscoroutinefunction(callback)
-        or iscoroutinefunction(type(callback).__call__)
-    ):
-        raise ConfigurationError(f"{name} takes a plain function, not {callback!r}")
-
-
-def check_choice(name: str, value: object, choices: Any) -> None:
-    """Refuse what is none of a Literal's choices.
-
-    Raises:
-        InvalidUploadError: With the argument's name and the choices.
-    """
-    if value not in get_args(choices):
-        raise InvalidUploadError(name, f"{value!r:.80} is none of {', '.join(get_args(choices))}")

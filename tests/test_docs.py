@@ -79,7 +79,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def no_sleep_before_the_list_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("siliconflow_voice.uploader._SETTLING", 0)
+    monkeypatch.setattr("siliconflow_voice.uploads.uploader._SETTLING", 0)
 
 
 def test_the_pages_have_examples() -> None:

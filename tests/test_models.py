@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from attrs import exceptions, fields
 
+from siliconflow_voice.calls.events import AttemptEvent, Event, OutcomeEvent, WaitEvent
 from siliconflow_voice.errors import APIConnectionError
-from siliconflow_voice.events import AttemptEvent, Event, OutcomeEvent, WaitEvent
 from siliconflow_voice.models import Attempt, Failure, Voice
 
 ATTEMPT = Attempt(1, 0.0, 0.25, status=200, trace_id="ti_1")

@@ -8,7 +8,8 @@ from support.recordings import SPEECH, TEXT
 
 from siliconflow_voice import ConfigurationError, Event, InvalidUploadError, VoiceClient
 from siliconflow_voice.emulator import Emulator
-from siliconflow_voice.options import check_callback, check_choice, check_options
+from siliconflow_voice.options import check_options
+from siliconflow_voice.validation import check_callback, check_choice
 
 WRONG = {
     "session": object(),

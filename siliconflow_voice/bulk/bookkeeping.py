@@ -13,8 +13,8 @@ from siliconflow_voice.bulk.resume import Resumption
 from siliconflow_voice.bulk.store import Entry, Store
 from siliconflow_voice.errors import AmbiguousUploadError, APIStatusError, JournalError, SiliconFlowError
 from siliconflow_voice.models import Failure, Voice
-from siliconflow_voice.uploader import OpenUpload
-from siliconflow_voice.uploads import Status, VoiceUpload
+from siliconflow_voice.uploads.uploader import OpenUpload
+from siliconflow_voice.uploads.values import Status, VoiceUpload
 
 __all__ = ["Bookkeeping"]
 

@@ -22,7 +22,8 @@ from siliconflow_voice.audio.source import AudioSource
 from siliconflow_voice.bulk.manifest import Manifest, ManifestUpload, Refused
 from siliconflow_voice.bulk.store import Entry
 from siliconflow_voice.errors import InvalidUploadError, SiliconFlowError
-from siliconflow_voice.options import check_callback, check_choice, check_options
+from siliconflow_voice.options import check_options
+from siliconflow_voice.validation import check_callback, check_choice
 
 __all__ = ["CheckReport", "Problem", "check_manifest"]
 

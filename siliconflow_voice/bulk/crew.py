@@ -11,7 +11,7 @@ from siliconflow_voice.bulk.intake import Intake
 from siliconflow_voice.bulk.job import Job
 from siliconflow_voice.client import VoiceClient
 from siliconflow_voice.errors import SiliconFlowError
-from siliconflow_voice.uploads import UploadOutcome
+from siliconflow_voice.uploads.values import UploadOutcome
 
 __all__ = ["Crew"]
 

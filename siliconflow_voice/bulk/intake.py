@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from attrs import define, field
 
 from siliconflow_voice.errors import ConfigurationError
-from siliconflow_voice.uploads import VoiceUpload
+from siliconflow_voice.uploads.values import VoiceUpload
 
 __all__ = ["Intake", "Uploads"]
 

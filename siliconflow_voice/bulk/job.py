@@ -10,8 +10,8 @@ from attrs import define, field
 
 from siliconflow_voice.bulk.bookkeeping import Bookkeeping
 from siliconflow_voice.bulk.store import Entry
+from siliconflow_voice.calls.deadline import Deadline
 from siliconflow_voice.client import VoiceClient
-from siliconflow_voice.deadline import Deadline
 from siliconflow_voice.errors import (
     APIStatusError,
     AuthenticationError,
@@ -25,8 +25,8 @@ from siliconflow_voice.errors import (
     UnexpectedRedirectError,
 )
 from siliconflow_voice.models import Voice
-from siliconflow_voice.uploader import OpenUpload
-from siliconflow_voice.uploads import Status, UploadOutcome, VoiceUpload
+from siliconflow_voice.uploads.uploader import OpenUpload
+from siliconflow_voice.uploads.values import Status, UploadOutcome, VoiceUpload
 
 __all__ = ["Job", "Run"]
 

@@ -21,8 +21,8 @@ from siliconflow_voice.audio.readings import Reading
 from siliconflow_voice.audio.source import Audio, AudioSource, PathSource
 from siliconflow_voice.bulk.rows import NEEDED, OPTIONAL, Row, check_encoding, check_format, read_rows
 from siliconflow_voice.errors import ConfigurationError, InvalidUploadError
-from siliconflow_voice.options import check_choice
-from siliconflow_voice.uploads import DEFAULT_MODEL, VoiceUpload
+from siliconflow_voice.uploads.values import DEFAULT_MODEL, VoiceUpload
+from siliconflow_voice.validation import check_choice
 
 __all__ = ["Manifest", "ManifestUpload", "Refused"]
 

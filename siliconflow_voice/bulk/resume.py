@@ -19,8 +19,8 @@ from siliconflow_voice.bulk.journal import Journal
 from siliconflow_voice.bulk.store import Record, Store
 from siliconflow_voice.errors import JournalError
 from siliconflow_voice.models import Voice
-from siliconflow_voice.resilience.recovery import Likeness, likeness
-from siliconflow_voice.uploader import Uploader
+from siliconflow_voice.uploads.recovery import Likeness, likeness
+from siliconflow_voice.uploads.uploader import Uploader
 
 __all__ = ["Before", "Resumption", "resolve", "resume"]
 

@@ -14,7 +14,7 @@ from siliconflow_voice.bulk.journal import Journal
 from siliconflow_voice.bulk.resume import resume
 from siliconflow_voice.client import VoiceClient
 from siliconflow_voice.errors import ConfigurationError
-from siliconflow_voice.uploads import UploadOutcome, VoiceUpload
+from siliconflow_voice.uploads.values import UploadOutcome, VoiceUpload
 
 __all__ = ["upload_many"]
 

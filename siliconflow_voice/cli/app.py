@@ -10,17 +10,17 @@ from signal import SIGINT
 from cyclopts import App, CycloptsError
 from rich.console import Console
 
-import siliconflow_voice
 from siliconflow_voice.cli.bulk import bulk
 from siliconflow_voice.cli.endings import BAD_USAGE, BY_SIGNAL
 from siliconflow_voice.cli.streams import complain, open_closed_ones
+from siliconflow_voice.version import __version__
 
 __all__ = ["app", "run"]
 
 app = App(
     name="siliconflow-voice",
     help="Upload reference voices to SiliconFlow.",
-    version=siliconflow_voice.__version__,
+    version=__version__,
     help_format="markdown",
 )
 app.command(bulk)

@@ -24,8 +24,8 @@ from siliconflow_voice.cli.summary import Summary
 from siliconflow_voice.cli.tally import Tally
 from siliconflow_voice.client import VoiceClient
 from siliconflow_voice.errors import ConfigurationError, InvalidUploadError, SiliconFlowError
-from siliconflow_voice.resilience.throttle import Throttle
-from siliconflow_voice.uploads import DEFAULT_MODEL
+from siliconflow_voice.throttle.throttle import Throttle
+from siliconflow_voice.uploads.values import DEFAULT_MODEL
 
 __all__ = ["bulk"]
 

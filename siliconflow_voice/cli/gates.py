@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from siliconflow_voice.resilience.throttle import Throttle
+from siliconflow_voice.throttle.throttle import Throttle
 
 __all__ = ["Gates", "gates_of"]
 

@@ -14,7 +14,7 @@ from siliconflow_voice.cli.gates import Gates
 from siliconflow_voice.cli.screens import Failures
 from siliconflow_voice.cli.tally import STYLES, Tally
 from siliconflow_voice.cli.words import amount, clock
-from siliconflow_voice.uploads import UploadOutcome
+from siliconflow_voice.uploads.values import UploadOutcome
 
 __all__ = ["LiveScreen"]
 

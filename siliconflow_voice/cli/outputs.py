@@ -11,7 +11,7 @@ from siliconflow_voice.bulk.manifest import ManifestUpload
 from siliconflow_voice.cli.sheets import Sheet, Table
 from siliconflow_voice.cli.words import brief
 from siliconflow_voice.errors import APIStatusError, ConfigurationError
-from siliconflow_voice.uploads import UploadOutcome
+from siliconflow_voice.uploads.values import UploadOutcome
 
 __all__ = ["FailedRow", "Outputs", "as_row"]
 

@@ -15,7 +15,7 @@ from siliconflow_voice.cli.screens import Failures, Screen
 from siliconflow_voice.cli.streams import Stdout, console_on, is_watched
 from siliconflow_voice.cli.tally import Tally
 from siliconflow_voice.cli.words import amount, brief, clock
-from siliconflow_voice.uploads import UploadOutcome
+from siliconflow_voice.uploads.values import UploadOutcome
 
 __all__ = ["JsonScreen", "LinesScreen", "screen_of"]
 

@@ -20,8 +20,8 @@ from siliconflow_voice.cli.streams import Stdout
 from siliconflow_voice.cli.tally import Tally
 from siliconflow_voice.client import VoiceClient
 from siliconflow_voice.errors import SiliconFlowError
-from siliconflow_voice.resilience.throttle import Throttle
-from siliconflow_voice.uploads import UploadOutcome
+from siliconflow_voice.throttle.throttle import Throttle
+from siliconflow_voice.uploads.values import UploadOutcome
 
 __all__ = ["Run"]
 

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from siliconflow_voice.cli.gates import Gates
 from siliconflow_voice.cli.outputs import FailedRow
-from siliconflow_voice.uploads import UploadOutcome
+from siliconflow_voice.uploads.values import UploadOutcome
 
 __all__ = ["Failures", "Screen"]
 

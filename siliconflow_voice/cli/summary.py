@@ -11,7 +11,7 @@ from rich.console import Console
 from siliconflow_voice.cli.endings import Ending
 from siliconflow_voice.cli.tally import KINDS, STYLES, Kind, Tally
 from siliconflow_voice.cli.words import amount, brief, clock, harmless
-from siliconflow_voice.uploads import Status
+from siliconflow_voice.uploads.values import Status
 
 __all__ = ["Summary", "print_summary"]
 

@@ -9,9 +9,9 @@ from typing import Literal, TypeAlias, get_args
 
 from attrs import define, field
 
-from siliconflow_voice.events import AttemptEvent, Event
+from siliconflow_voice.calls.events import AttemptEvent, Event
 from siliconflow_voice.models import Attempt
-from siliconflow_voice.uploads import Status, UploadOutcome
+from siliconflow_voice.uploads.values import Status, UploadOutcome
 
 __all__ = ["KINDS", "STYLES", "Bucket", "Kind", "Tally", "Timeline", "kind_of"]
 

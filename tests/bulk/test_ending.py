@@ -149,7 +149,7 @@ async def test_an_error_that_is_no_ones_failure_comes_out_as_it_is(
     def broken(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("siliconflow_voice.uploader.check_texts", broken)
+    monkeypatch.setattr("siliconflow_voice.uploads.uploader.check_texts", broken)
     with pytest.raises(ZeroDivisionError):
         await taken(upload_many(client, items(3)), [])
 

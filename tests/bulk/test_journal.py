@@ -17,7 +17,7 @@ from siliconflow_voice.bulk.run import upload_many
 from siliconflow_voice.bulk.store import Store
 from siliconflow_voice.emulator import Emulator, Fault
 from siliconflow_voice.errors import JournalError
-from siliconflow_voice.uploads import VoiceUpload
+from siliconflow_voice.uploads.values import VoiceUpload
 
 
 def uploads(count: int) -> list[VoiceUpload]:

@@ -14,7 +14,7 @@ from siliconflow_voice import ConfigurationError, InvalidUploadError, VoiceClien
 from siliconflow_voice.bulk import manifest as manifests
 from siliconflow_voice.bulk.manifest import Manifest, ManifestUpload
 from siliconflow_voice.emulator import Emulator
-from siliconflow_voice.uploads import DEFAULT_MODEL
+from siliconflow_voice.uploads.values import DEFAULT_MODEL
 
 LACKS_ALL = "lacks the columns audio, custom_name, text; it has"
 

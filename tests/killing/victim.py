@@ -12,11 +12,12 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
-from siliconflow_voice import cli, engine
-from siliconflow_voice.api.payloads import Transfer
+from siliconflow_voice import cli
 from siliconflow_voice.bulk.bookkeeping import Bookkeeping
 from siliconflow_voice.bulk.store import Store
 from siliconflow_voice.bulk.writer import Writer
+from siliconflow_voice.calls import engine
+from siliconflow_voice.transport.payload import Transfer
 
 Blow = Callable[[], None]
 

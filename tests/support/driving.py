@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import define, field
 
 from siliconflow_voice.emulator.quotas import Quota, QuotaMeter
-from siliconflow_voice.resilience.pacing import Pace, Pass
+from siliconflow_voice.throttle.pacing import Pace, Pass
 
 
 @define

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from siliconflow_voice import Throttle
-from siliconflow_voice.resilience.throttle import Admission, Gate, Verdict
+from siliconflow_voice.throttle.throttle import Admission, Gate, Verdict
 
 
 def gate_of(throttle: Throttle | None = None) -> Gate:

@@ -18,7 +18,7 @@ from attrs import define, field
 
 from siliconflow_voice.bulk.store import Entry, Record, Store
 from siliconflow_voice.bulk.writer import Writer
-from siliconflow_voice.uploads import DEFAULT_MODEL
+from siliconflow_voice.uploads.values import DEFAULT_MODEL
 from support.recordings import TEXT
 
 _HOLD = """

@@ -24,7 +24,7 @@ from siliconflow_voice.bulk.manifest import ManifestUpload
 from siliconflow_voice.emulator import Emulator, Fault
 from siliconflow_voice.errors import SiliconFlowError
 from siliconflow_voice.models import Voice
-from siliconflow_voice.uploads import Status, UploadOutcome
+from siliconflow_voice.uploads.values import Status, UploadOutcome
 from support.recordings import MP3
 
 PACKAGE = Path(siliconflow_voice.__file__).parents[1]

@@ -11,7 +11,8 @@ from attrs import define, field
 
 from siliconflow_voice.api.requests import Request
 from siliconflow_voice.audio.readings import Reading
-from siliconflow_voice.deadline import Deadline
+from siliconflow_voice.calls.deadline import Deadline
+from siliconflow_voice.calls.events import AttemptEvent, Event, OutcomeEvent, WaitEvent
 from siliconflow_voice.errors import (
     AmbiguousUploadError,
     APIStatusError,
@@ -21,9 +22,8 @@ from siliconflow_voice.errors import (
     SiliconFlowError,
     SourceConsumedError,
 )
-from siliconflow_voice.events import AttemptEvent, Event, OutcomeEvent, WaitEvent
 from siliconflow_voice.models import Attempt, Failure
-from siliconflow_voice.resilience.throttle import Admission, Gate, Verdict
+from siliconflow_voice.throttle.throttle import Admission, Gate, Verdict
 
 __all__ = ["AttemptGuard", "Call", "guarded"]
 

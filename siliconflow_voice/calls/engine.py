@@ -13,21 +13,21 @@ import aiohttp
 from attrs import define, field, frozen
 from yarl import URL
 
-import siliconflow_voice
-from siliconflow_voice.api.payloads import RequestPayload, Transfer
 from siliconflow_voice.api.requests import Request
 from siliconflow_voice.api.responses import Answer
 from siliconflow_voice.audio.readings import Reading
-from siliconflow_voice.call import AttemptGuard, Call, guarded
-from siliconflow_voice.deadline import Deadline
+from siliconflow_voice.calls.call import AttemptGuard, Call, guarded
+from siliconflow_voice.calls.deadline import Deadline
+from siliconflow_voice.calls.events import Event
+from siliconflow_voice.calls.failures import classify
+from siliconflow_voice.calls.retry import RetryPolicy
 from siliconflow_voice.errors import AmbiguousUploadError, APIStatusError, SiliconFlowError
-from siliconflow_voice.events import Event
 from siliconflow_voice.models import Attempt, Failure
-from siliconflow_voice.origin import Secret
-from siliconflow_voice.resilience.failures import classify
-from siliconflow_voice.resilience.retry import RetryPolicy
-from siliconflow_voice.resilience.throttle import Throttle, Verdict, verdict_on
-from siliconflow_voice.transport import Connection, Timeouts
+from siliconflow_voice.throttle.throttle import Throttle, Verdict, verdict_on
+from siliconflow_voice.transport.origin import Secret
+from siliconflow_voice.transport.payload import RequestPayload, Transfer
+from siliconflow_voice.transport.session import Connection, Timeouts
+from siliconflow_voice.version import __version__
 
 __all__ = ["Done", "Engine", "Progress"]
 
@@ -65,7 +65,7 @@ class Engine:
             "Accept": "application/json",
             "Accept-Encoding": "identity",
             "User-Agent": (
-                f"siliconflow-voice/{siliconflow_voice.__version__} aiohttp/{aiohttp.__version__}"
+                f"siliconflow-voice/{__version__} aiohttp/{aiohttp.__version__}"
                 f" Python/{platform.python_version()}"
             ),
         }

@@ -13,8 +13,8 @@ from support.virtual_time import VirtualTimeLoop
 
 from siliconflow_voice import Throttle
 from siliconflow_voice.emulator.quotas import Quota, QuotaMeter
-from siliconflow_voice.resilience.pacing import Pace, Pass
-from siliconflow_voice.resilience.throttle import Verdict
+from siliconflow_voice.throttle.pacing import Pace, Pass
+from siliconflow_voice.throttle.throttle import Verdict
 
 # What each request costs, the seconds to its answer, and what that is.
 Request = tuple[float, float, bool | None]

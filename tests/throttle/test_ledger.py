@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from siliconflow_voice.resilience.ledger import Ledger
+from siliconflow_voice.throttle.ledger import Ledger
 
 SLOT = 60 / 480
 

@@ -10,7 +10,6 @@ import aiohttp
 from attrs import define, field, frozen
 from yarl import URL
 
-from siliconflow_voice.api.payloads import RequestPayload, Transfer
 from siliconflow_voice.api.requests import Request
 from siliconflow_voice.api.responses import Answer
 from siliconflow_voice.errors import (
@@ -19,6 +18,7 @@ from siliconflow_voice.errors import (
     ConfigurationError,
     SiliconFlowError,
 )
+from siliconflow_voice.transport.payload import RequestPayload, Transfer
 from siliconflow_voice.validation import positive_or_none
 
 __all__ = ["Connection", "Timeouts"]

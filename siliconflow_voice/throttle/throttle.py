@@ -17,8 +17,8 @@ from siliconflow_voice.errors import (
     SiliconFlowError,
 )
 from siliconflow_voice.models import Failure
-from siliconflow_voice.resilience.overload import Overload
-from siliconflow_voice.resilience.pacing import Pace, Pass
+from siliconflow_voice.throttle.overload import Overload
+from siliconflow_voice.throttle.pacing import Pace, Pass
 from siliconflow_voice.validation import at_least_one, at_least_one_or_none, positive
 
 __all__ = ["Admission", "Gate", "GateSnapshot", "Throttle", "Verdict", "verdict_on"]

@@ -22,8 +22,8 @@ import math
 
 from attrs import define, field
 
-from siliconflow_voice.resilience.ledger import Ledger
-from siliconflow_voice.resilience.phases import Opening, Paced, Pass, Phase, Traffic, Window
+from siliconflow_voice.throttle.ledger import Ledger
+from siliconflow_voice.throttle.phases import Opening, Paced, Pass, Phase, Traffic, Window
 
 __all__ = ["Pace", "Pass"]
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from siliconflow_voice.deadline import Deadline
+from siliconflow_voice.calls.deadline import Deadline
 
 seconds = st.floats(0, 1e6)
 

@@ -6,9 +6,9 @@ import re
 import pytest
 
 from siliconflow_voice import errors
+from siliconflow_voice.calls.failures import classify
 from siliconflow_voice.errors import APIStatusError, SiliconFlowError
 from siliconflow_voice.models import Failure
-from siliconflow_voice.resilience.failures import classify
 
 EXAMPLES: dict[str, list[SiliconFlowError]] = {
     "a daily 429 (``QuotaExhaustedError``)": [errors.QuotaExhaustedError("no", status=429, kind="rpd")],

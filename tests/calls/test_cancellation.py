@@ -13,8 +13,8 @@ from support.virtual_time import virtual_time
 from siliconflow_voice import RetryPolicy, Throttle, Voice, VoiceClient
 from siliconflow_voice.api.requests import Encoding
 from siliconflow_voice.emulator import Emulator, Fault
-from siliconflow_voice.resilience.recovery import OnAmbiguous
-from siliconflow_voice.resilience.throttle import Verdict
+from siliconflow_voice.throttle.throttle import Verdict
+from siliconflow_voice.uploads.recovery import OnAmbiguous
 
 FAR_PAST_THE_END = 4000
 

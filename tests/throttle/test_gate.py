@@ -7,7 +7,7 @@ from support.gates import gate_of, now, pass_through, passing, turns_of_the_loop
 from support.virtual_time import virtual_time
 
 from siliconflow_voice import InvalidUploadError, Throttle
-from siliconflow_voice.resilience.throttle import Verdict
+from siliconflow_voice.throttle.throttle import Verdict
 
 
 @virtual_time

@@ -16,9 +16,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from siliconflow_voice.api.payloads import RequestPayload, Transfer
 from siliconflow_voice.api.requests import Envelope
 from siliconflow_voice.errors import SourceChangedError
+from siliconflow_voice.transport.payload import RequestPayload, Transfer
 
 PLAIN = Envelope("multipart/form-data; boundary=b", b"before:", b":after")
 BASE64 = Envelope("application/json", b'{"audio":"', b'"}', base64=True)

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from attrs import define, field
 
-from siliconflow_voice.resilience.ledger import Ledger
+from siliconflow_voice.throttle.ledger import Ledger
 
 __all__ = ["Opening", "Paced", "Pass", "Phase", "Traffic", "Window"]
 

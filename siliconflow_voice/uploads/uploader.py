@@ -15,14 +15,14 @@ from siliconflow_voice.audio.formats import AudioFacts
 from siliconflow_voice.audio.pool import ReadPool
 from siliconflow_voice.audio.readings import Reading
 from siliconflow_voice.audio.source import AudioSource
-from siliconflow_voice.call import AttemptGuard
-from siliconflow_voice.deadline import Deadline
-from siliconflow_voice.engine import Engine, Progress
+from siliconflow_voice.calls.call import AttemptGuard
+from siliconflow_voice.calls.deadline import Deadline
+from siliconflow_voice.calls.engine import Engine, Progress
 from siliconflow_voice.errors import AmbiguousUploadError, APITimeoutError
 from siliconflow_voice.models import Voice
-from siliconflow_voice.options import check_choice
-from siliconflow_voice.resilience.recovery import KnownVoices, OnAmbiguous
-from siliconflow_voice.uploads import VoiceUpload
+from siliconflow_voice.uploads.recovery import KnownVoices, OnAmbiguous
+from siliconflow_voice.uploads.values import VoiceUpload
+from siliconflow_voice.validation import check_choice
 
 __all__ = ["OpenUpload", "Uploader"]
 

@@ -20,7 +20,7 @@ from siliconflow_voice import (
     VoiceClient,
 )
 from siliconflow_voice.emulator import Emulator, Fault
-from siliconflow_voice.resilience.recovery import OnAmbiguous
+from siliconflow_voice.uploads.recovery import OnAmbiguous
 
 
 async def upload(

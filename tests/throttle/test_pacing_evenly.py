@@ -4,7 +4,7 @@ import pytest
 from support.driving import Driver, Metered
 
 from siliconflow_voice.emulator.quotas import Quota
-from siliconflow_voice.resilience.phases import _GROWTH
+from siliconflow_voice.throttle.phases import _GROWTH
 
 
 def asking() -> Driver:

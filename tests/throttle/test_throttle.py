@@ -22,7 +22,7 @@ from siliconflow_voice import (
     SiliconFlowError,
     Throttle,
 )
-from siliconflow_voice.resilience.throttle import GateSnapshot, Verdict, verdict_on
+from siliconflow_voice.throttle.throttle import GateSnapshot, Verdict, verdict_on
 
 # What a failure says.
 

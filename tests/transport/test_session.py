@@ -31,7 +31,7 @@ from siliconflow_voice import (
     WaitEvent,
 )
 from siliconflow_voice.emulator import Emulator, Fault
-from siliconflow_voice.transport import _translate
+from siliconflow_voice.transport.session import _translate
 
 LARGE = bytes(16 << 20)  # more than the socket buffers of loopback take
 

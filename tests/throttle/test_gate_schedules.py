@@ -10,7 +10,7 @@ from support.gates import gate_of
 from support.virtual_time import VirtualTimeLoop
 
 from siliconflow_voice import Throttle
-from siliconflow_voice.resilience.throttle import Gate, Verdict
+from siliconflow_voice.throttle.throttle import Gate, Verdict
 
 REFUSALS = [Verdict.REQUESTS_REFUSED, Verdict.TOKENS_REFUSED, Verdict.OVERLOADED, Verdict.NEITHER]
 

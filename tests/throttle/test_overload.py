@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from siliconflow_voice.resilience.overload import Overload
+from siliconflow_voice.throttle.overload import Overload
 
 
 def break_down(overload: Overload, now: float = 0.0) -> None:

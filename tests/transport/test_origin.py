@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 from yarl import URL
 
-from siliconflow_voice import origin
 from siliconflow_voice.errors import ConfigurationError
-from siliconflow_voice.origin import Secret
+from siliconflow_voice.transport import origin
+from siliconflow_voice.transport.origin import Secret
 
 KEY = "sk-test"
 NO_ADDRESS = "base_url is no http or https address such as https://api.siliconflow.cn/v1."

@@ -1,0 +1,1 @@
+"""The one way that every request goes: attempts, retries, deadlines, events, and what a failure means."""

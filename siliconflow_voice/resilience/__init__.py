@@ -1,1 +1,0 @@
-"""Trying again: when, how long after, and how many at once."""

@@ -1,0 +1,1 @@
+"""All that knows aiohttp or the key."""

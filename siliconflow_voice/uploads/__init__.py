@@ -1,0 +1,1 @@
+"""One upload: checked, sent, and looked for if its answer was lost."""
