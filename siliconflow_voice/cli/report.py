@@ -22,7 +22,7 @@ svg { width: 100%; height: auto; }
 body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper);
   max-width: 62rem; margin: 2rem auto; padding: 0 1rem; overflow-wrap: anywhere; }
 h1 { font-size: 1.4rem; margin-bottom: 0; } h2 { font-size: 1.1rem; margin-top: 2rem; }
-.faint { color: var(--faint); } .bad { color: var(--refused); }
+.faint { color: var(--faint); } .bad { color: var(--other_error); }
 dl { display: flex; flex-wrap: wrap; gap: .75rem 2.25rem; } dt { color: var(--faint); font-size: .85rem; }
 dd { margin: 0; font-size: 1.35rem; font-variant-numeric: tabular-nums; }
 .key { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; padding: 0; list-style: none; font-size: .85rem; }

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import re
+from xml.etree import ElementTree as ET
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from siliconflow_voice.cli.chart import caption, draw
+from siliconflow_voice.cli.chart import Panel, caption, document, draw
 from siliconflow_voice.cli.stats import ATTEMPTS, Timeline
 
 FLOOR, TOP, LEFT, RIGHT = 248, 16, 64, 936
@@ -146,3 +147,47 @@ def test_nothing_is_drawn_outside_the_picture(moments: list[tuple[float, int]], 
     assert all(TOP - 0.1 <= float(y) <= FLOOR for _, y in points)
     assert 2 <= len(numbers(svg)) <= 6
     assert 1 <= len(times(svg)) <= 9
+
+
+def panels(svg: str) -> list[ET.Element]:
+    """Return the charts of a document; parsing it shows that it is well-formed."""
+    root = ET.fromstring(svg)  # noqa: S314 - ours
+    return root.findall("{http://www.w3.org/2000/svg}g")
+
+
+def limit_of(panel: ET.Element, name: str) -> list[float]:
+    """Return the height of a limit of a chart, if it is there."""
+    found = [element for element in panel.iter() if element.get("class") == name]
+    points = [element.get("points") or f"0,{element.get('y1')}" for element in found]
+    return [float(point.split(" ")[0].split(",")[1]) for point in points]
+
+
+def test_a_document_has_a_chart_for_each_panel_with_its_title() -> None:
+    timeline = timeline_of(1, 2)
+    charts = panels(document([Panel("60 & <more>", timeline), Panel("second", timeline)]))
+    assert [chart[0].text for chart in charts] == ["60 & <more>", "second"]
+    assert [chart.get("transform") for chart in charts] == ["translate(0 24)", "translate(0 328)"]
+
+
+def test_charts_of_a_document_have_one_scale_of_time() -> None:
+    charts = document([Panel("short", timeline_of(*[1] * 10)), Panel("long", timeline_of(*[1] * 100))])
+    short, long = (times(ET.tostring(chart, "unicode")) for chart in panels(charts))
+    assert short == long != []
+
+
+@pytest.mark.parametrize(
+    ("learned", "true", "heights"),
+    [
+        (60.0, 60.0, ([62.4], [62.4])),
+        (30.0, 60.0, ([155.2], [62.4])),
+        (None, 60.0, ([], [62.4])),
+        (60.0, None, ([62.4], [])),
+        (None, None, ([], [])),
+        (6000.0, 60.0, ([], [186.1])),
+    ],
+)
+def test_a_learned_limit_can_be_compared_with_the_true_one_beneath_a_burst(
+    learned: float | None, true: float | None, heights: tuple[list[float], list[float]]
+) -> None:
+    (chart,) = panels(document([Panel("burst", timeline_of(1000, limit=learned), true)]))
+    assert (limit_of(chart, "limit"), limit_of(chart, "true-limit")) == heights
