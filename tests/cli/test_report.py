@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -127,6 +128,12 @@ def test_it_has_nothing_that_is_run_or_fetched(tmp_path: Path, ended: Exit) -> N
     attributes = {name for element in page.elements for name in element.attributes}
     assert {name for name in attributes if name.startswith("on") or name in {"src", "href", "style"}} == set()
     assert ("url(" in page.texts("style")[0], "@import" in page.texts("style")[0]) == (False, False)
+
+
+def test_each_colour_that_is_used_is_one_that_there_is(tmp_path: Path) -> None:
+    (style,) = page_of(tmp_path, tally_of(3)).texts("style")
+    assert set(re.findall(r"var\(--([\w-]+)\)", style)) <= set(re.findall(r"--([\w-]+):", style))
+    assert {*ATTEMPTS, "limit", "true-limit"} <= set(re.findall(r"\.([\w-]+) {", style))
 
 
 def test_a_browser_is_told_to_run_and_fetch_nothing(tmp_path: Path) -> None:
