@@ -144,9 +144,8 @@ async def bulk(
     outputs = Outputs(results=files.results, failures=failures)
     stats, interruption = Stats(total), Interruption()
     progress = progress_on(stdout, stats, manifest, failures=failures, as_json=json)
-    throttle = limits.throttle()
-    client = connection.client(throttle=throttle, on_event=stats.event)
-    run = Run(source, throttle, outputs, stats, progress, stdout, interruption)
+    client = connection.client(throttle=limits.throttle(), on_event=stats.event)
+    run = Run(source, outputs, stats, progress, stdout, interruption)
     with interruption.at_signals():
         async with client:
             ended = await run.carry_out(client, journal, concurrency=2 * limits.concurrency, settle=settle)

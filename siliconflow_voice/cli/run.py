@@ -33,7 +33,6 @@ class Run:
     """A run, what came of it so far, and where that is shown and written."""
 
     source: Manifest
-    throttle: Throttle
     outputs: Outputs
     stats: Stats
     progress: Progress
@@ -54,7 +53,7 @@ class Run:
         try:
             with self.progress.showing(), self.interruption.of_this_task():
                 async with asyncio.TaskGroup() as group:
-                    watching = group.create_task(self._watch())
+                    watching = group.create_task(self._watch(client.throttle))
                     try:
                         complete = await self._upload(uploads)
                     finally:
@@ -80,10 +79,10 @@ class Run:
             return False
         return True
 
-    async def _watch(self) -> None:
+    async def _watch(self, throttle: Throttle) -> None:
         """Refresh what is shown, and end the run once standard output can't be written."""
         while self.stdout.error is None:
-            state = throttle_state(self.throttle)
+            state = throttle_state(throttle)
             self.stats.sample(in_flight=state.in_flight, limit=state.limit)
             self.progress.refresh(state)
             await asyncio.sleep(_REFRESH)
