@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from inspect import iscoroutine
 from signal import SIGINT
 
-from cyclopts import App, CycloptsError, Group
-from rich.console import Console
+from cyclopts import App, CycloptsError, Group, UnusedCliTokensError
 
 from siliconflow_voice.cli.bulk import bulk
 from siliconflow_voice.cli.exits import BAD_USAGE, BY_SIGNAL, STOPPED
@@ -43,10 +42,9 @@ def run(arguments: Sequence[str]) -> int:
 async def execute(arguments: Sequence[str]) -> int:
     """Run a command, and return its exit status: 2 for invalid arguments or settings, 3 if it can't go on."""
     try:
-        command, bound, _ = app.parse_args(
-            list(arguments), exit_on_error=False, print_error=True, error_console=Console(stderr=True)
-        )
-    except CycloptsError:
+        command, bound, _ = app.parse_args(list(arguments), exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        print_error(_explained(error))
         return BAD_USAGE
     try:
         result = command(*bound.args, **bound.kwargs)
@@ -59,3 +57,12 @@ async def execute(arguments: Sequence[str]) -> int:
         print_error(str(error))
         return STOPPED
     return result if isinstance(result, int) else 0
+
+
+def _explained(error: CycloptsError) -> str:
+    """Return what is wrong with the arguments, and where to look."""
+    problem = str(error)
+    if isinstance(error, UnusedCliTokensError):
+        problem = f"Unexpected argument: {' '.join(error.unused_tokens or ())}."
+    usage = " ".join(["siliconflow-voice", *(error.command_chain or ()), "--help"])
+    return f"{problem} For usage, run: {usage}"

@@ -68,7 +68,7 @@ def test_the_version_is_the_packages(capsys: Captured) -> None:
         (["nonsense"], "nonsense"),
         (["bulk"], "MANIFEST"),
         (["bulk", "a.csv", "--nope"], "--nope"),
-        (["bulk", "a.csv", "b.csv"], "b.csv"),
+        (["bulk", "a.csv", "b.csv"], "Unexpected argument: b.csv."),
         (["bulk", "a.csv", "--api-key", "sk-test"], "--api-key"),
         (["bulk", "a.csv", "--no-json"], "--no-json"),
         (["bulk", "a.csv", "--concurrency", "[/nope]"], "--concurrency"),
@@ -84,7 +84,10 @@ def test_the_version_is_the_packages(capsys: Captured) -> None:
 def test_invalid_arguments_are_refused(arguments: list[str], problem: str, capsys: Captured) -> None:
     assert cli.main(arguments) == 2
     captured = capsys.readouterr()
-    assert (captured.out, problem in captured.err) == ("", True)
+    assert (captured.out, problem in captured.err, captured.err.count("\n")) == ("", True, 1)
+    usage = "siliconflow-voice --help" if arguments == ["nonsense"] else "siliconflow-voice bulk --help"
+    assert captured.err.startswith("siliconflow-voice: ")
+    assert captured.err.endswith(f" For usage, run: {usage}\n")
 
 
 def test_an_interruption_before_the_run_is_told(
