@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from siliconflow_voice.bulk.store import Record, State, Store
-from siliconflow_voice.bulk.tables import TableFormat, TableWriter, table_format
+from siliconflow_voice.bulk.tables import TableFormat, TableWriter, part_of, table_format
 from siliconflow_voice.bulk.writer import Writer
 from siliconflow_voice.errors import ConfigurationError, InvalidUploadError, JournalError
 
@@ -186,8 +186,8 @@ class Journal:
         if chosen is None:
             got = repr(name) if name else "a file without a suffix"
             raise ConfigurationError(f"An export must be csv or jsonl, got {got}")
-        if os.path.realpath(path) == os.path.realpath(self.path):
-            raise ConfigurationError(f"{path} is the journal itself; export to another file")
+        if os.path.realpath(self.path) in {os.path.realpath(path), os.path.realpath(part_of(path))}:
+            raise ConfigurationError(f"{path} would overwrite the journal; export to another file")
         return path, _FIELDS, chosen
 
 

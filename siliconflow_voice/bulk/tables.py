@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Literal, TypeAlias
 
-__all__ = ["TableFormat", "TableWriter", "is_table_of", "table_format"]
+__all__ = ["TableFormat", "TableWriter", "is_table_of", "part_of", "table_format"]
 
 TableFormat: TypeAlias = Literal["csv", "jsonl"]
 _FORMATS: dict[str, TableFormat] = {"csv": "csv", "jsonl": "jsonl"}
@@ -24,6 +24,11 @@ _MARK = "\ufeff"
 def table_format(name: str) -> TableFormat | None:
     """Return the format of a name, such as a file's suffix without its dot, or None."""
     return _FORMATS.get(name)
+
+
+def part_of(path: Path) -> Path:
+    """Return the file that a table is written to until it is complete; one that exists is replaced."""
+    return path.with_name(f"{path.name}.part")
 
 
 def is_table_of(path: Path, columns: Sequence[str]) -> bool:
@@ -58,7 +63,7 @@ class TableWriter:
         format: TableFormat,  # noqa: A002 - the field's word
     ) -> None:
         self.path = path
-        self._part = path.with_name(f"{path.name}.part")
+        self._part = part_of(path)
         self._columns = columns
         self._format = format
         self._file: IO[str] | None = None

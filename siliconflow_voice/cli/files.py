@@ -10,6 +10,7 @@ from pathlib import Path
 from attrs import frozen
 from cyclopts import Group, Parameter
 
+from siliconflow_voice.bulk.tables import part_of
 from siliconflow_voice.errors import ConfigurationError
 
 __all__ = ["Files"]
@@ -57,16 +58,17 @@ class Files:
             ConfigurationError: One can't be written, or is another one too.
         """
         kept = {"the manifest": manifest, "--journal": self.journal_of(manifest), "--api-key-file": key}
-        failures = self.failures_of(manifest)
-        written = {"--results": self.results, "--failures": failures, "--report": self.report}
-        files = [(name, path) for name, path in (kept | written).items() if path is not None]
+        tables = {"--results": self.results, "--failures": self.failures_of(manifest)}
+        written = {**tables, "--report": self.report}
+        parts = {f"the .part file of {name}": path and part_of(path) for name, path in tables.items()}
+        files = [(name, path) for name, path in (kept | written | parts).items() if path is not None]
         for (first, path), (second, other) in itertools.combinations(files, 2):
             if _same(path, other):
                 raise ConfigurationError(
                     f"{first} and {second} are the same file, {other}; choose different ones"
                 )
         for name, path in files:
-            if name in written:
+            if name in written or name in parts:
                 _check_writable(name, path)
 
     def how_to_run_again(self, manifest: Path, *, root: Path | None, encoding: str) -> str:

@@ -163,9 +163,18 @@ async def test_another_format_is_refused(
 @pytest.mark.parametrize("name", ["voices.journal", "link"])
 async def test_the_journal_itself_is_not_replaced(journal: Journal, tmp_path: Path, name: str) -> None:
     (tmp_path / "link").symlink_to("voices.journal")
-    with pytest.raises(ConfigurationError, match=f"/{name} is the journal itself; export to another file"):
+    with pytest.raises(
+        ConfigurationError, match=f"{name} would overwrite the journal; export to another file"
+    ):
         await journal.export(tmp_path / name, format="csv")
     assert sum((await journal.counts()).values()) == 5
+
+
+async def test_the_journal_is_not_replaced_by_a_part_either(tmp_path: Path) -> None:
+    async with Journal(tmp_path / "voices.csv.part") as journal:
+        with pytest.raises(ConfigurationError, match="would overwrite the journal"):
+            await journal.export(tmp_path / "voices.csv")
+        assert await journal.counts() == {}
 
 
 async def test_a_file_that_exists_is_replaced(journal: Journal, tmp_path: Path) -> None:

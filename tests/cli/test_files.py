@@ -83,6 +83,7 @@ def test_files_of_their_own_are_accepted_and_left_as_they_are(tmp_path: Path, ma
         ("results", "voices.journal", "--journal", "--results"),
         ("results", "voices.failures.csv", "--results", "--failures"),
         ("failures", "key", "--api-key-file", "--failures"),
+        ("journal", "voices.failures.csv.part", "--journal", "the .part file of --failures"),
     ],
 )
 def test_one_file_for_two_things_is_refused(
@@ -107,6 +108,18 @@ def test_one_file_by_two_names_is_refused(tmp_path: Path, manifest: Path, link: 
 def test_a_file_in_no_folder_is_refused(tmp_path: Path, manifest: Path) -> None:
     path = tmp_path / "none" / "r.csv"
     assert refused(manifest, results=path) == f"--results {path} can't be written: No such file or directory."
+
+
+def test_a_file_in_a_folder_that_is_read_only_is_refused(tmp_path: Path, manifest: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    path = folder / "r.csv"
+    path.write_text("kept")
+    with unwritable(folder) as possible:
+        if not possible:
+            pytest.skip("this user may write anywhere")
+        told = refused(manifest, results=path)
+    assert told.startswith(f"the .part file of --results {path}.part can't be written: ")
 
 
 def test_a_file_that_is_read_only_is_refused(tmp_path: Path, manifest: Path) -> None:
