@@ -28,7 +28,8 @@ class Files:
     results: Path | None = None
     """Write every row's outcome to this .csv or .jsonl file (default: none)."""
     failures: Path | None = None
-    """Write failed rows here, as a manifest you can run again (default: NAME.failures.csv, likewise)."""
+    """Write failed rows here, as a manifest you can run again (default: NAME.failures.csv beside the
+    manifest)."""
     report: Path | None = None
     """Write an HTML report with a timeline of the run (default: none)."""
 
