@@ -23,11 +23,12 @@ from siliconflow_voice.calls.engine import Engine
 from siliconflow_voice.calls.events import Event
 from siliconflow_voice.calls.operation import Operation
 from siliconflow_voice.calls.retry import RetryPolicy
-from siliconflow_voice.calls.settings import ClientOptions, Settings
+from siliconflow_voice.calls.settings import MAX_LIST_BYTES, ClientOptions, Settings
 from siliconflow_voice.errors import APITimeoutError, ConfigurationError, InvalidUploadError
 from siliconflow_voice.models import Voice
 from siliconflow_voice.throttle.throttle import Throttle
 from siliconflow_voice.transport.channel import Channel
+from siliconflow_voice.transport.pasted import APIKey
 from siliconflow_voice.transport.session import Connection
 from siliconflow_voice.transport.timeouts import Timeouts
 from siliconflow_voice.uploads.account import Account
@@ -61,7 +62,8 @@ class VoiceClient:
     Without ``async with``, :meth:`close` it. It belongs to the event loop that first uses it.
 
     Args:
-        api_key: The key; by default ``SILICONFLOW_API_KEY``. It goes to *base_url* and nowhere else.
+        api_key: The key, as a string, bytes or pydantic's ``SecretStr``; by default ``SILICONFLOW_API_KEY``.
+            It goes to *base_url* and nowhere else.
         base_url: The API's address, which ends in ``/v1``; by default ``SILICONFLOW_BASE_URL``, or the
             cloud in China. The international one is https://api.siliconflow.com/v1, with keys of its own.
         session: An aiohttp session to use instead of an own one. It is never closed; its headers don't
@@ -72,6 +74,7 @@ class VoiceClient:
         limits: What is refused before it is sent; None turns the checks of audio, names and texts off.
         on_event: Called with an :data:`Event` for each attempt, wait and outcome. What it raises is logged.
         allow_http: Let the key go unencrypted to an address that is not this machine's.
+        max_list_bytes: Bytes that the account's list may have, where a voice takes some 200.
 
     Raises:
         ConfigurationError: There is no key, or the address or an option is invalid.
@@ -79,7 +82,7 @@ class VoiceClient:
 
     def __init__(
         self,
-        api_key: str | None = None,
+        api_key: APIKey | None = None,
         *,
         base_url: str | None = None,
         session: aiohttp.ClientSession | None = None,
@@ -89,11 +92,12 @@ class VoiceClient:
         limits: AudioLimits | None = AudioLimits(),
         on_event: Callable[[Event], object] | None = None,
         allow_http: bool = False,
+        max_list_bytes: int = MAX_LIST_BYTES,
     ) -> None:
         check_kind("session", session, aiohttp.ClientSession, or_none=True)
         check_kind("throttle", throttle, Throttle, or_none=True)
         # What api_key and base_url are given as, their converters make keys and addresses of.
-        settings = Settings(api_key, base_url, retry, timeouts, limits, on_event, allow_http)
+        settings = Settings(api_key, base_url, retry, timeouts, limits, on_event, allow_http, max_list_bytes)
         account = Account(Throttle() if throttle is None else throttle)
         self._set_up(settings, account, _Process(Connection(session)), owns_process=True)
 
@@ -254,11 +258,7 @@ class VoiceClient:
         except TimeoutError:
             raise APITimeoutError(f"The deadline passed while another call ensures {custom_name}") from None
         try:
-            voices = await uploader.list_voices(until)
-            # What may be under way is not to be taken for old.
-            if not uploader.known.busy:
-                uploader.known.learn(voices)
-            found = next((voice for voice in voices if likeness(voice) == likeness(wanted)), None)
+            found = await uploader.look_for(wanted, until)
             return found or await self.upload_voice(
                 audio,
                 custom_name=custom_name,
