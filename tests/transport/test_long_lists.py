@@ -49,11 +49,11 @@ async def test_a_long_list_is_read_as_it_comes_and_whole() -> None:
 
 @pytest.mark.parametrize("encoding", ["gzip", "x-gzip"])
 async def test_a_long_list_that_is_compressed_is_understood(encoding: str) -> None:
-    packed = gzip.compress(json.dumps({"result": ENTRIES * 30}).encode(), 1)
-    assert len(packed) > 1 << 18
+    packed = gzip.compress(json.dumps({"result": ENTRIES}).encode(), 1)
+    assert len(packed) < 1 << 18 < len(DOCUMENT)
     script = listing(packed, f"Content-Encoding: {encoding}\r\n")
     async with raw_server(script) as server, client_of(server.base_url) as client:
-        assert len(await client.list_voices()) == COUNT * 30
+        assert len(await client.list_voices()) == COUNT
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ async def test_a_long_list_that_is_wrong_is_invalid(body: bytes, headers: str, r
 
 @pytest.mark.parametrize("packed", [False, True])
 async def test_a_list_is_not_read_past_its_bound(packed: bool) -> None:
-    body = json.dumps({"result": ENTRIES * (30 if packed else 1)}).encode()
+    body = json.dumps({"result": ENTRIES}).encode()
     script = listing(gzip.compress(body, 1), "Content-Encoding: gzip\r\n") if packed else listing(body)
     async with (
         raw_server(script) as server,
@@ -151,7 +151,7 @@ async def test_a_compressed_answer_that_is_not_sound_is_no_success(
 
 @pytest.mark.parametrize("status", ["200 OK", "500 Internal Server Error"])
 async def test_a_compressed_bomb_takes_little_memory(status: str) -> None:
-    bomb = gzip.compress(b"ab " * (50 << 20), 1)
+    bomb = gzip.compress(b"ab " * (8 << 20), 1)
 
     async def script(exchange: Exchange) -> None:
         await exchange.read_request()
