@@ -13,7 +13,7 @@ __all__ = ["Encoding", "Envelope", "Request", "delete_voice", "list_voices", "up
 Encoding: TypeAlias = Literal["multipart", "base64"]
 
 _ANSWER = 1 << 20
-# A voice takes some 200 bytes of the list, and the list has no pages.
+# A voice is some 200 bytes of the list, and the list has no pages.
 _LIST = 256 << 20
 
 # The extension that servers and proxies expect with a media type.
@@ -47,14 +47,14 @@ class Request:
     path: str
     """Below the base address."""
     model: str = ""
-    """Whose quota it draws on."""
+    """The model whose quota it draws on; empty for requests that belong to no model."""
     tokens: float = 0.0
-    """What it may cost of that quota: an estimate, as the vendor publishes no price."""
+    """What it may cost of that quota: an estimate, since the vendor publishes no price."""
     envelope: Envelope | None = None
     repeatable: bool = True
     """Whether sending it twice does no more than sending it once."""
     max_answer: int = _ANSWER
-    """Bytes; a longer answer is invalid."""
+    """The longest valid answer, in bytes."""
 
 
 def upload_voice(

@@ -1,6 +1,6 @@
 """Reads the API's answers: to values, or to the errors that their statuses and codes stand for.
 
-Nothing is raised here: what a parser returns is what the answer says, an error included.
+Nothing is raised here: a parser returns an error as it returns a value.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _BY_STATUS: dict[int, type[APIStatusError]] = {
     503: OverloadedError,
     504: GatewayTimeoutError,
 }
-# The codes are of an older table of the vendor's, that is no longer published.
+# The codes are from an older table of the vendor's, which is no longer published.
 _BY_CODE: dict[int, type[APIStatusError]] = {
     20051: RealNameRequiredError,
     30001: InsufficientBalanceError,
@@ -82,24 +82,24 @@ class Answer:
     limit: int = 1 << 20
     """Bytes that the body may have once it is decompressed."""
     key: str = field(default="", repr=False)
-    """What is blotted out of all that is read of it: servers do echo keys."""
+    """The API key, which is blotted out of everything read from the answer: servers do echo keys."""
 
     @property
     def trace_id(self) -> str | None:
-        """What the vendor's support asks for."""
+        """``x-siliconcloud-trace-id``, which SiliconFlow's support asks for; None if there is none."""
         return _shown(self.header(TRACE_ID)) or None
 
     def header(self, name: str) -> str:
-        """Give a header's value, or nothing."""
+        """Return a header's value, or an empty string."""
         value = self.headers.get(name, "")
         return value.replace(self.key, "***") if self.key else value
 
     def text(self) -> str:
-        """Decompress and decode the body; what is neither UTF-8 nor sound is replaced or cut."""
+        """Return the body, decompressed and decoded; bytes that are not UTF-8 are replaced."""
         return self.body().decode("utf-8", "replace")
 
     def body(self) -> bytes:
-        """Decompress the body, up to one byte more than the limit; what is not sound is empty."""
+        """Return the body, decompressed up to one byte more than the limit; empty if that fails."""
         body = self.raw
         # It was not asked for, but proxies do it. Bounded: a bomb is cut off like any overlong body.
         if self.header("content-encoding").lower() in {"gzip", "x-gzip", "deflate"}:
@@ -138,10 +138,10 @@ def parse_voices(answer: Answer) -> list[Voice] | SiliconFlowError:
         wrapping = cast("dict[str, Any]", document)
         document = next((wrapping[key] for key in ("results", "result", "data") if key in wrapping), None)
     if not isinstance(document, list):
-        return _invalid(answer, "the list of voices has none of the known shapes")
+        return _invalid(answer, "the list of voices has an unknown shape")
     voices = [_voice(entry) for entry in cast("list[Any]", document)]  # type: ignore[redundant-cast] # which pyright misses
     if None in voices:
-        return _invalid(answer, "the list of voices has an entry that is none")
+        return _invalid(answer, "the list of voices has an entry that is not a voice")
     return cast("list[Voice]", voices)
 
 
@@ -183,7 +183,7 @@ def _voice(entry: Any) -> Voice | None:
 def _invalid(answer: Answer, reason: str) -> InvalidResponseError:
     text = answer.text()
     return InvalidResponseError(
-        f"HTTP {answer.status}, but {reason}: {_shown(text) or 'nothing'}",
+        f"HTTP {answer.status}, but {reason}: {_shown(text) or 'nothing in the body'}",
         status=answer.status,
         trace_id=answer.trace_id,
         body=text[:_BODY_KEPT],
@@ -191,7 +191,7 @@ def _invalid(answer: Answer, reason: str) -> InvalidResponseError:
 
 
 def _error(answer: Answer) -> APIStatusError:
-    """Find the error that a status, a code and a message stand for."""
+    """Return the error that a status, a code and a message stand for."""
     text = answer.text()
     code, message = _code_and_message(answer, text)
     facts: dict[str, Any] = {
@@ -222,7 +222,7 @@ def _error_class(status: int, code: int | None) -> type[APIStatusError]:
 
 
 def _code_and_message(answer: Answer, text: str) -> tuple[int | None, str]:
-    """Read an error's body, which may be an object, a string, a page of a proxy's, or nothing."""
+    """Read an error's body, which may be an object, a string, a proxy's web page, or empty."""
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):
@@ -249,7 +249,7 @@ def _code_and_message(answer: Answer, text: str) -> tuple[int | None, str]:
 
 
 def _code(document: Any) -> int | None:
-    """Find the vendor's code; a number of ten digits is none, and would only make messages long."""
+    """Find the vendor's code; a number of ten digits or more is not a code, and would make messages long."""
     match document:
         case {"code": str(code)} if re.fullmatch(r"\d{1,9}", code, re.ASCII):
             return int(code)
@@ -260,7 +260,7 @@ def _code(document: Any) -> int | None:
 
 
 def _shown(text: str) -> str:
-    """Put a text of the server's on one line of bearable length."""
+    """Return a text of the server's as one line of bounded length."""
     line = " ".join(text[:_BODY_KEPT].split())
     shown = "".join(
         letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in line[:_MESSAGE_KEPT]

@@ -21,7 +21,7 @@ __all__ = ["ClientOptions", "Settings"]
 
 
 class ClientOptions(TypedDict, total=False):
-    """What :meth:`VoiceClient.with_options` changes; each is an argument of :class:`VoiceClient`."""
+    """The options that :meth:`VoiceClient.with_options` accepts: arguments of :class:`VoiceClient`."""
 
     api_key: str | None
     base_url: str | None
@@ -35,7 +35,7 @@ class ClientOptions(TypedDict, total=False):
 
 @frozen
 class Settings:
-    """What a client was told; ``attrs.evolve`` checks what it changes.
+    """The options of a client; ``attrs.evolve`` validates what it changes.
 
     Raises:
         ConfigurationError: There is no key, the address is invalid, or an option is of the wrong kind.
@@ -55,5 +55,5 @@ class Settings:
 
     @property
     def origin(self) -> Origin:
-        """The key and where it goes: what tells accounts apart."""
+        """The key and its address, by which accounts are told apart."""
         return Origin(self.api_key, self.base_url)

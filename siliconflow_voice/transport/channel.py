@@ -54,8 +54,8 @@ class Channel:
         Args:
             request: What to send.
             payload: Its body, made for this attempt.
-            transfer: Tells afterwards how far it got.
-            until: The loop's time at which it is over at the latest, or None.
+            transfer: Records how far the attempt gets.
+            until: The loop's time at which the attempt must be over, or None.
         """
         timeouts, headers = self.timeouts, self._headers
         if payload is None:
@@ -91,7 +91,7 @@ class Channel:
 
 
 async def _read(response: aiohttp.ClientResponse, limit: int, transfer: Transfer, key: str) -> Answer:
-    """Read an answer, but not without end."""
+    """Return the answer, read up to *limit* bytes and one more chunk."""
     body = bytearray()
     try:
         async for chunk in response.content.iter_chunked(_READ):
@@ -100,7 +100,7 @@ async def _read(response: aiohttp.ClientResponse, limit: int, transfer: Transfer
             if len(body) > limit:
                 break
     except aiohttp.ClientError:
-        # Of a refusal, the status is what matters; a success that is cut short is none.
+        # Of a refusal, the status is what matters; a success that is cut short is not a success.
         if response.status < 300:
             raise
     headers = {name.lower(): value for name, value in response.headers.items()}
