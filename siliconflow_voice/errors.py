@@ -226,7 +226,7 @@ class PayloadTooLargeError(APIStatusError):
 
 
 class RateLimitError(APIStatusError):
-    """429: more requests or tokens than the account may use per minute or hour.
+    """429, or a 403 that names such a limit: more requests or tokens than the account may use.
 
     Attributes:
         kind: Which limit: ``rpm``, ``tpm``, ``rph``, ``rpd``, ``tpd``, ``ipm``, ``ipd``; None if the service
@@ -253,7 +253,7 @@ class RateLimitError(APIStatusError):
 class QuotaExhaustedError(RateLimitError):
     """429 for a daily limit, which outlasts any reasonable wait: never retried."""
 
-    hint = "The daily quota is used up: try again tomorrow, or ask SiliconFlow to raise it."
+    hint = "A daily quota is used up: try again tomorrow, or ask SiliconFlow to raise it."
 
 
 class ServerError(APIStatusError):

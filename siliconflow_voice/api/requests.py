@@ -13,8 +13,6 @@ __all__ = ["Encoding", "Envelope", "Request", "delete_voice", "list_voices", "up
 Encoding: TypeAlias = Literal["multipart", "base64"]
 
 _ANSWER = 1 << 20
-# A voice is some 200 bytes of the list, and the list has no pages.
-_LIST = 256 << 20
 
 # The extension that servers and proxies expect with a media type.
 _EXTENSIONS = {"mp3": "mp3", "wav": "wav", "opus": "opus", "pcm": "pcm"}
@@ -47,14 +45,14 @@ class Request:
     path: str
     """Below the base address."""
     model: str = ""
-    """The model whose quota it draws on; empty for requests that belong to no model."""
+    """Whose quota it draws on."""
     tokens: float = 0.0
-    """What it may cost of that quota: an estimate, since the vendor publishes no price."""
+    """What it may cost of that quota: an estimate, as the vendor publishes no price."""
     envelope: Envelope | None = None
     repeatable: bool = True
     """Whether sending it twice does no more than sending it once."""
     max_answer: int = _ANSWER
-    """The longest valid answer, in bytes."""
+    """Bytes; a longer answer is invalid."""
 
 
 def upload_voice(
@@ -79,9 +77,9 @@ def upload_voice(
     )
 
 
-def list_voices() -> Request:
-    """``GET /audio/voice/list``."""
-    return Request("list_voices", "GET", "audio/voice/list", max_answer=_LIST)
+def list_voices(most: int) -> Request:
+    """``GET /audio/voice/list``, whose answer may have so many bytes: it has no pages."""
+    return Request("list_voices", "GET", "audio/voice/list", max_answer=most)
 
 
 def delete_voice(uri: str) -> Request:
