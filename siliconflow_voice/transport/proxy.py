@@ -65,7 +65,7 @@ class Proxy:
         except ValueError:
             host, user, password, port, url = None, None, None, None, URL()
         if url.scheme not in {"http", "https"}:
-            raise ConfigurationError(f"{name} must be an http or https address, got {url.scheme!r:.20}")
+            raise ConfigurationError(f"{name} must be an http proxy, got {url.scheme!r:.20}")
         if not host or port is None:
             raise ConfigurationError(f"{name} is invalid: pass an address such as http://proxy.example:3128")
         headers: dict[str, str] = {}
