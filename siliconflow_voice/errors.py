@@ -4,7 +4,7 @@
 
     SiliconFlowError
     ├── ConfigurationError (also ValueError)      no key, a bad address, a closed client
-    ├── InvalidUploadError (also ValueError)      refused before a byte was sent: .field, .reason
+    ├── InvalidUploadError (also ValueError)      refused before a byte was sent: .field, .rule, .reason
     ├── AudioSourceError                          unreadable
     │   ├── SourceConsumedError                   can't be read a second time
     │   └── SourceChangedError                    grew, shrank or changed while it was sent
@@ -106,12 +106,15 @@ class ConfigurationError(SiliconFlowError, ValueError):
 class InvalidUploadError(SiliconFlowError, ValueError):
     """The input breaks a rule of the API, and was refused before it was sent."""
 
-    def __init__(self, field: str, reason: str) -> None:
+    def __init__(self, field: str, reason: str, *, rule: str = "") -> None:
         super().__init__(f"{field}: {reason}")
         self.field = field
         """The argument at fault: ``audio``, ``custom_name``, ``text``, ``model`` …"""
+        self.rule = rule
+        """The rule that it breaks, as a word that stays: ``empty``, ``too_large``, ``too_long``, ``format``,
+        ``source``, ``media_type``, ``name``, ``text``, ``type``; or empty."""
         self.reason = reason
-        """The rule that it breaks."""
+        """What is wrong, as a message says it."""
 
 
 class AudioSourceError(SiliconFlowError):

@@ -14,7 +14,7 @@ from typing import BinaryIO
 from attrs import evolve
 
 from siliconflow_voice.audio.blocks import Block, checked
-from siliconflow_voice.audio.formats import AudioFacts, facts_of, in_memory
+from siliconflow_voice.audio.formats import AudioFacts, facts_of
 from siliconflow_voice.audio.pool import STEP, ReadPool
 from siliconflow_voice.errors import AudioSourceError, InvalidUploadError, SourceConsumedError
 
@@ -22,9 +22,11 @@ __all__ = ["HEAD", "BytesReading", "Reading", "StreamReading", "read_once", "sha
 
 logger = logging.getLogger("siliconflow_voice")
 
-HEAD = 1 << 12
-"""Bytes that are enough to tell a format."""
+HEAD = 1 << 16
+"""Bytes that are enough to tell a format, but for a tag that is longer."""
 _QUICK = 1 << 16
+_LOOKED_AT_HERE = 1 << 19
+"""Bytes that are looked at on the event loop: whatever is in them, they hold it up for 2 ms at most."""
 
 
 class Reading(ABC):
@@ -93,8 +95,10 @@ class BytesReading(Reading):
         self._pool = pool
 
     async def facts(self, *, measure: bool = True, digest: bool = False) -> AudioFacts:
-        whole = partial(in_memory, self._view) if measure else None
-        facts = facts_of(self._view, len(self._view), self._content_type, whole)
+        looking = partial(
+            facts_of, self._view, len(self._view), self._content_type, None, measure=measure
+        )
+        facts = looking() if len(self._view) <= _LOOKED_AT_HERE else await self._pool.begin(looking)
         if digest:
             hashing = partial(sha256_of, self._view)
             # A trip to a thread takes as long as to hash some tens of kilobytes.
@@ -123,14 +127,18 @@ class StreamReading(Reading):
     def can_replay(self) -> bool:
         return self._head is not None
 
-    async def facts(self, *, measure: bool = True, digest: bool = False) -> AudioFacts:  # noqa: ARG002 - that would take all of it
+    async def facts(self, *, measure: bool = True, digest: bool = False) -> AudioFacts:
         if digest:
             raise read_once(self._name)
-        head = b""
+        head, chunk = bytearray(), b""
         while len(head) < HEAD and (chunk := await self._next()) is not None:
             head += chunk
-        self._head = head
-        return facts_of(head, None if head else 0, self._content_type, None)
+        self._head = bytes(head)
+        if chunk is not None:
+            return facts_of(self._head[:HEAD], None, self._content_type, None)
+        # All of it is here, though it is sent as what it is: a stream, whose length was not known before.
+        facts = facts_of(self._head, len(head), self._content_type, None, measure=measure)
+        return evolve(facts, size=None if head else 0)
 
     async def blocks(self) -> AsyncGenerator[Block, None]:
         head, self._head = self._head, None

@@ -130,7 +130,7 @@ class OpenUpload:
             text=upload.text,
             encoding=upload.encoding,
             media_type=facts.media_type,
-            audio_format=facts.format,
+            extension=facts.extension,
         )
         wanted = Voice("", upload.model, upload.custom_name, upload.text)
         recover = None
