@@ -22,7 +22,6 @@ class Format:
 
 _CONVERT = "convert it first, for example with `ffmpeg -i FILE out.wav`"
 _SILK = "decode it first, for example with `pilk` or silk-v3-decoder, which ffmpeg can't do"
-_BROWSER = "convert it first, for example with `ffmpeg -i FILE out.wav`, or record in a format that is supported"
 _DOWNLOAD = "it is probably the answer to a failed download: look into it, and fetch the recording again"
 _OTHER_FILE = "check that it is the file you meant"
 _BYTES = "text/plain"
@@ -56,7 +55,7 @@ FORMATS: dict[str, Format] = {
     "rifx": Format("RIFX, a big-endian wav", "audio/wav", "wav", _CONVERT),
     "silk": Format("SILK, a voice message of WeChat or QQ", "audio/silk", "silk", _SILK),
     "w64": Format("Sony Wave64 (w64)", "audio/x-w64", "w64", _CONVERT),
-    "webm": Format("WebM, as browsers record", "audio/webm", "webm", _BROWSER),
+    "webm": Format("WebM, as browsers record", "audio/webm", "webm", _CONVERT),
     "wma": Format("wma or another Windows Media file", "audio/x-ms-wma", "wma", _CONVERT),
     "wavpack": Format("WavPack (wv)", "audio/x-wavpack", "wv", _CONVERT),
     "base64": Format("base64 text, not audio", _BYTES, "txt", "decode it, and pass the bytes"),

@@ -42,7 +42,7 @@ class AudioLimits:
     formats: frozenset[str] | None = frozenset({"mp3", "wav", "opus", "pcm"})
     """Formats, told by content and not by the file's name. Source: the vendor's guide to voice cloning."""
     max_seconds: float | None = field(default=30.0, validator=positive_or_none)
-    """Longest recording, in seconds, where its duration is known. Source: the same guide; it advises 8 to 10 s."""
+    """Longest recording, in seconds, if its duration is known. Source: the same guide; it advises 8 to 10."""
     max_bytes: int | None = field(default=5_000_000, validator=positive_or_none)
     """Largest recording, in bytes. Source: error 20045 of an older table of the vendor's, "over 5 MB"."""
     name_pattern: str | None = field(default=r"[A-Za-z0-9_-]{1,64}", validator=_compiles)
@@ -136,9 +136,7 @@ def _check_text(name: str, value: object) -> None:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise InvalidUploadError(
-            name, "has a lone surrogate, which UTF-8 can't carry", rule="text"
-        ) from None
+        raise InvalidUploadError(name, "has a lone surrogate, which UTF-8 can't carry", rule="text") from None
 
 
 def _shown(value: str) -> str:

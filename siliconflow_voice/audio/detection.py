@@ -77,7 +77,7 @@ def detect(window: Window, content_type: str | None = None) -> Found:
     if start >= window.size > 0 and not window.whole:
         # A tag that is longer than what was read of a stream: mp3 is what most tags stand before.
         return Found("mp3", start)
-    head = bytes(window.at(start, _LOOKED_AT))
+    head = window.at(start, _LOOKED_AT)
     word = _magic(head) or _ogg(window, start, head) or _adts(window, start)
     if word is not None:
         return Found(word, start)
@@ -89,7 +89,7 @@ def detect(window: Window, content_type: str | None = None) -> Found:
     found = mpeg.Search(window, window.size).find(behind)
     if found is not None:
         return Found(_LAYERS[found[1].layer], found[0])
-    head = head or bytes(window.at(0, _LOOKED_AT))
+    head = head or window.at(0, _LOOKED_AT)
     if (word := _text(head)) is not None:
         return Found(word, start)
     declared = content_type is not None and _DECLARED_MP3.match(content_type)
@@ -124,7 +124,7 @@ def _ogg(window: Window, start: int, head: bytes) -> str | None:
 def _adts(window: Window, position: int) -> str | None:
     """Tell AAC by three frames: they have the sync word of MPEG audio, and a layer that it hasn't."""
     for count in range(3):
-        head = bytes(window.at(position, 7))
+        head = window.at(position, 7)
         if len(head) < 7:
             return "aac" if count else None
         if head[0] != 0xFF or head[1] & 0xF6 != 0xF0:

@@ -89,7 +89,9 @@ class PathReading(Reading):
             self._check(file)
             small = len(head) == self._size
             whole = partial(_rewound, file)
-            facts = facts_of(head, self._size, self._content_type, whole, measure=measure)
+            facts = facts_of(
+                head, self._size, self._content_type, whole, measure=measure, most=self.largest
+            )
             if digest:
                 file.seek(len(head))
                 facts = evolve(facts, sha256=sha256_of(head, None if small else file))
@@ -184,10 +186,12 @@ class FileReading(Reading):
             self._size = max(self._file.tell() - self._start, 0)
             if not self._size and self._start:
                 raise InvalidUploadError(
-                    "audio", f"{self._name} is at its end: seek it to where the audio begins"
+                    "audio", f"{self._name} is at its end: seek it to where the audio begins", rule="empty"
                 )
             head = head[: fill(self._rewound(), head[: self._size])]
-            facts = facts_of(head, self._size, self._content_type, self._rewound, measure=measure)
+            facts = facts_of(
+                head, self._size, self._content_type, self._rewound, measure=measure, most=self.largest
+            )
             if digest:
                 facts = evolve(facts, sha256=sha256_of(b"", self._rewound()))
             self._rewound()  # where the caller has it, if nothing is sent

@@ -1,4 +1,4 @@
-"""Puts together what is known of a recording: its format, by its content, and its duration, where that is known."""
+"""Puts together what is known of a recording: its format, by its content, and its duration, if known."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ Opener: TypeAlias = Callable[[], BinaryIO]
 _PCM = re.compile(r"audio/(?:x-)?(?:pcm|l16)\b", re.IGNORECASE)
 _PCM_PARAMETER = re.compile(r";\s*(rate|channels)=(\d{1,9})(?!\d)", re.IGNORECASE)
 _PCM_BYTES_A_SAMPLE = 2
+_QUICK_LOOK = 1 << 16
 
 _MEASURES: dict[str, Callable[[Window, int], Length | None]] = {
     "mp3": mpeg.measure,
@@ -62,6 +63,7 @@ def facts_of(
     whole: Opener | None,
     *,
     measure: bool = True,
+    most: int | None = None,
 ) -> AudioFacts:
     """Put together what is known of audio.
 
@@ -73,10 +75,13 @@ def facts_of(
         content_type: The declared media type, which decides for raw samples: no content could tell those.
         whole: Opens all of it, and leaves it at its beginning, if that is more than *head*.
         measure: Whether to find out its duration.
+        most: Bytes beyond which only *head* is looked at, as it is refused for its size.
     """
     if content_type is not None and _PCM.match(content_type):
         seconds = None if size is None else _pcm_duration(content_type, size)
         return AudioFacts(size, "pcm", content_type, seconds)
+    if size is not None and most is not None and size > most:
+        head, whole = head[:_QUICK_LOOK], None
     complete = size is not None and size <= len(head)
     file = None if complete or size is None or whole is None else whole()
     window = Window(head, size, file, whole=complete or file is not None)

@@ -1,15 +1,15 @@
-"""Finds MPEG audio frames, and measures an mp3 by walking all of them, in proportion to what it is.
+"""Finds MPEG audio frames, and measures an mp3 by walking all of them.
 
-A frame tells its own length, so that one header can be told from noise by the next ones, which must agree with
-it. They are walked by regular expressions, made for each kind of stream: a frame takes 50 ns so, and a third of
-what a loop takes.
+A frame tells its own length, so that a header can be told from noise by the next ones, which must agree.
+They are walked by regular expressions, one made for each kind of stream: a frame takes 50 ns so, which is a
+third of what a loop takes.
 """
 
 from __future__ import annotations
 
 import re
 import struct
-from functools import cache
+from functools import cache, lru_cache
 from itertools import product
 
 from attrs import frozen
@@ -41,8 +41,8 @@ _MOST_JUNK = 1 << 16
 """Bytes that are searched for frames, all in all, in half a millisecond."""
 _MOST_CANDIDATES = 200
 """What looks like a header in junk, and is tried."""
-_MOST_PARTS = 1_000
-"""Runs of frames, tags and junk: 50 MB are walked in 200 steps, and nothing honest needs many more."""
+_MOST_BREAKS = 100
+"""Places where frames are followed by tags, junk, or frames of another kind; more are not measured."""
 _LONGEST = 2_881
 """Bytes of the longest frame of layer III or II."""
 
@@ -56,7 +56,7 @@ _INFO = struct.Struct(">4sI")
 _ENCODERS = (b"LAME", b"Lavf", b"Lavc")
 
 
-@frozen
+@frozen(eq=False)
 class FrameKind:
     """What all frames of one stream have in common."""
 
@@ -102,12 +102,13 @@ class _Walk:
         return count, position
 
 
-@cache
-def _walk(kind: FrameKind) -> _Walk:
+@lru_cache(maxsize=64)
+def _walk(kind: FrameKind, usual: int) -> _Walk:
+    """Make the patterns of a kind whose frames mostly have the *usual* bit rate (its index), or one near."""
     second = 0xE0 | kind.version << 3 | kind.layer << 1
     alternatives: list[bytes] = []
-    # From the middle, where most recordings are: the first that fits is taken.
-    for bitrate, padding in product(sorted(range(1, 15), key=lambda index: abs(index - 8)), (0, 1)):
+    # The first that fits is taken.
+    for bitrate, padding in product(sorted(range(1, 15), key=lambda index: abs(index - usual)), (0, 1)):
         third = bitrate << 4 | kind.rate_index << 2 | padding << 1
         rest = kind.length(bitrate, padding) - 3
         alternatives.append(b"[\\x%02x\\x%02x].{%d}" % (third, third | 1, rest))
@@ -115,16 +116,23 @@ def _walk(kind: FrameKind) -> _Walk:
     return _Walk(tuple((n, re.compile(b"(?:%b){%d}+" % (frame, n), re.DOTALL)) for n in (64, 8, 1)))
 
 
-def _kind(head: View) -> tuple[FrameKind, int] | None:
+def _kind(head: bytes) -> tuple[FrameKind, int] | None:
     """Return what a frame that begins with *head* is, and its length."""
-    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
+    return _told(head[1], head[2]) if len(head) > 3 and head[0] == 0xFF else None
+
+
+@cache
+def _told(second: int, third: int) -> tuple[FrameKind, int] | None:
+    version, layer = second >> 3 & 3, second >> 1 & 3
+    bitrate, rate = third >> 4, third >> 2 & 3
+    if second & 0xE0 != 0xE0 or version == 1 or layer == 0 or bitrate in {0, 15} or rate == 3:
         return None
-    version, layer = head[1] >> 3 & 3, head[1] >> 1 & 3
-    bitrate, rate = head[2] >> 4, head[2] >> 2 & 3
-    if version == 1 or layer == 0 or bitrate in {0, 15} or rate == 3:
-        return None
-    kind = FrameKind(version, layer, rate)
-    return kind, kind.length(bitrate, head[2] >> 1 & 1)
+    kind = _same(version, layer, rate)
+    return kind, kind.length(bitrate, third >> 1 & 1)
+
+
+_same = cache(FrameKind)
+"""There is but one of each kind, so that they are compared and looked up by what they are."""
 
 
 def agreed(window: Window, position: int, end: int) -> FrameKind | None:
@@ -133,7 +141,7 @@ def agreed(window: Window, position: int, end: int) -> FrameKind | None:
     for count in range(3):
         head = window.at(position, 4)
         found = _kind(head)
-        if found is None or (first is not None and found[0] != first):
+        if found is None or (first is not None and found[0] is not first):
             # What is cut off, or zeros behind the last of two, are not a contradiction.
             near = (count and end - position < 4) or (count > 1 and not any(head))
             return first if near else None
@@ -155,10 +163,10 @@ class Search:
         self._tries = _MOST_CANDIDATES
 
     def find(self, position: int, *, only: int | None = None) -> tuple[int, FrameKind] | None:
-        """Return where three frames, of the layer *only*, agree first behind *position*, and what they are."""
+        """Return where three frames, of the layer *only*, first agree behind *position*, and their kind."""
         limit = min(self._end - position, self._bytes)
         # With the frames that the last of them is followed by: else a file would be read to and fro.
-        view = self._window.at(position, limit + 3 * _LONGEST)
+        view = self._window.view(position, limit + 3 * _LONGEST)
         for found in _HEADER.finditer(view, 0, limit):
             if not self._tries:
                 break
@@ -184,56 +192,73 @@ class Search:
 
 def measure(window: Window, start: int, stop: int | None = None) -> Length | None:
     """Walk the frames of an mp3 from *start* on; None where it takes too long, or too much else is in it."""
-    end = strip_tags(window) if stop is None else stop
-    search = Search(window, end)
-    counts: dict[FrameKind, int] = {}
-    kind: FrameKind | None = None
-    info: _Info | None = None
+    tally = _Tally(window, strip_tags(window) if stop is None else stop)
     position = start
-    for _ in range(_MOST_PARTS):
-        if position >= end:
-            break
-        if kind is not None:
-            count, length = _walk(kind).run(window.some(position, _CHUNK)[: end - position])
-            counts[kind] += count
-            position += length
-            if sum(counts.values()) > _MOST_FRAMES:
-                return None
-            if count:
-                continue
-        kind = agreed(window, position, end)
-        if kind is not None and kind.layer == LAYER_III:
-            if not counts:
-                info = _info(window, position, kind)
-            counts.setdefault(kind, 0)
-            continue
-        kind = None
-        if (behind := skip_tags(window, position)) > position:
-            position = behind
-        elif (found := search.find(position + 1, only=LAYER_III)) is not None:
-            position = found[0]
-        elif search.spent:
+    for _ in range(_MOST_BREAKS):
+        if (following := tally.walk(position)) is None:
             return None
-        else:
-            break  # what is left holds no sound, such as a frame that is cut off
-    else:
-        return None
-    return _sum(counts, info) if counts else None
+        if following >= tally.end:
+            return tally.length()
+        # Between two recordings, or in a damaged one.
+        position = skip_tags(window, following, most=8)
+        if position == following and not tally.begins(position):
+            if (found := tally.search.find(position + 1, only=LAYER_III)) is not None:
+                position = found[0]
+            elif tally.search.spent:
+                return None
+            else:
+                return tally.length()  # what is left holds no sound, such as a frame that is cut off
+    return None
 
 
-def _sum(counts: dict[FrameKind, int], info: _Info | None) -> Length:
-    first = next(iter(counts))
-    added, unsure = 0, _ENCODER_DELAY + _DECODER_DELAY + 2 * first.samples
-    if info is not None:
-        counts[first] -= 1  # the frame that holds it is not played
-        if info.delay is not None:
-            # How many there are is another recording's word if it was cut, or others put behind it.
-            whole = info.frames == counts[first]
-            added = info.delay + (info.padding if whole else _DECODER_DELAY)
-            unsure = 0
-    samples = {kind: count * kind.samples for kind, count in counts.items()}
-    samples[first] = max(samples[first] - added, 0)
-    return Length(sum(count / kind.rate for kind, count in samples.items()), unsure / first.rate)
+class _Tally:
+    """The frames of an mp3, walked and counted."""
+
+    def __init__(self, window: Window, end: int) -> None:
+        self._window = window
+        self.end = end
+        self.search = Search(window, end)
+        self._counts: dict[FrameKind, int] = {}
+        self._info: _Info | None = None
+
+    def begins(self, position: int) -> FrameKind | None:
+        """Return what the frames of layer III at *position* are."""
+        kind = agreed(self._window, position, self.end)
+        return kind if kind is not None and kind.layer == LAYER_III else None
+
+    def walk(self, position: int) -> int | None:
+        """Count the frames of one kind at *position*; return where they end, or None if they are too many."""
+        kind = self.begins(position)
+        if kind is None:
+            return position
+        if not self._counts:
+            self._info = _info(self._window, position, kind)
+        walk = _walk(kind, self._window.at(position + 2, 1)[0] >> 4)
+        count = 1
+        while count and position < self.end:
+            count, length = walk.run(self._window.some(position, _CHUNK)[: self.end - position])
+            self._counts[kind] = self._counts.get(kind, 0) + count
+            position += length
+            if sum(self._counts.values()) > _MOST_FRAMES:
+                return None
+        return position
+
+    def length(self) -> Length | None:
+        """Return how long all of them last; None if there are none."""
+        if not self._counts:
+            return None
+        first = next(iter(self._counts))
+        samples = {kind: count * kind.samples for kind, count in self._counts.items()}
+        unsure = _ENCODER_DELAY + _DECODER_DELAY + 2 * first.samples
+        if self._info is not None:
+            samples[first] -= first.samples  # the frame that holds it is not played
+            if self._info.delay is not None:
+                # How many there are is another recording's word if it was cut, or others put behind it.
+                whole = self._info.frames == self._counts[first] - 1
+                added = self._info.delay + (self._info.padding if whole else _DECODER_DELAY)
+                samples[first] = max(samples[first] - added, 0)
+                unsure = 0
+        return Length(sum(count / kind.rate for kind, count in samples.items()), unsure / first.rate)
 
 
 @frozen
@@ -250,18 +275,18 @@ def _info(window: Window, position: int, kind: FrameKind) -> _Info | None:
     mono = head[3] >> 6 == 3
     side = (17 if mono else 32) if kind.version == _MPEG_1 else (9 if mono else 17)
     for at in (4 + side, 4 + side + 2):
-        if head[at : at + 4] in (b"Xing", b"Info"):
+        if head[at : at + 4] in {b"Xing", b"Info"}:
             return _xing(head[at:])
     return _Info(None) if head[36:40] == b"VBRI" else None
 
 
-def _xing(tag: memoryview) -> _Info:
+def _xing(tag: bytes) -> _Info:
     if len(tag) < 120 + 24:
         return _Info(None)
     _, flags = _INFO.unpack_from(tag)
     frames = int.from_bytes(tag[8:12], "big") if flags & 1 else None
     at = 8 + 4 * (flags & 1) + 4 * (flags >> 1 & 1) + 100 * (flags >> 2 & 1) + 4 * (flags >> 3 & 1)
-    if bytes(tag[at : at + 4]) not in _ENCODERS:
+    if tag[at : at + 4] not in _ENCODERS:
         return _Info(frames)
     a, b, c = tag[at + 21 : at + 24]
     return _Info(frames, a << 4 | b >> 4, (b & 15) << 8 | c)

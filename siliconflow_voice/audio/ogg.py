@@ -8,13 +8,15 @@ from attrs import define
 
 from siliconflow_voice.audio.length import Length
 from siliconflow_voice.audio.tags import skip_tags
-from siliconflow_voice.audio.window import View, Window
+from siliconflow_voice.audio.window import Window
 
 __all__ = ["holds_opus", "measure"]
 
 _PAGE = struct.Struct("<4sBBqIIIB")
 _MOST_PAGES = 4_000
 """An hour of one page a second, which is how encoders write it, in 3 ms. What has more is not measured."""
+_MOST_PACKETS = 8_000
+"""Packets that are looked at one by one: those of pages that don't say how many samples are on them."""
 _CONTINUED, _BEGINS, _ENDS = 1, 2, 4
 _RATE = 48_000
 _MOST_GAP = _RATE // 10
@@ -44,7 +46,7 @@ def _page(window: Window, position: int) -> _Page | None:
     if len(head) < _PAGE.size:
         return None
     capture, _, flags, granule, serial, _, _, segments = _PAGE.unpack_from(head)
-    lacing = bytes(head[_PAGE.size : _PAGE.size + segments])
+    lacing = head[_PAGE.size : _PAGE.size + segments]
     body = position + _PAGE.size + segments
     end = body + sum(lacing)
     if capture != b"OggS" or end > window.size:
@@ -64,9 +66,9 @@ def holds_opus(window: Window, position: int) -> bool:
     return False
 
 
-def _packet(head: View) -> int:
+def _packet(head: bytes) -> int:
     """Return the samples of a packet that begins with *head*."""
-    if not len(head):
+    if not head:
         return 0
     frame = _FRAME[head[0] >> 3]
     match head[0] & 3:
@@ -98,6 +100,8 @@ class _Link:
     last: int = 0
     """The last granule position."""
     on_last_page: int = 0
+    looked_at: int = 0
+    """Packets that were looked at one by one."""
     ended: bool = False
 
     def add(self, window: Window, page: _Page) -> None:
@@ -120,6 +124,7 @@ class _Link:
     def _look(self, window: Window, page: _Page) -> int:
         """Count them one by one."""
         position, begins, count = page.body, not page.flags & _CONTINUED, 0
+        self.looked_at += len(page.lacing)
         for size in page.lacing:
             if begins:
                 self.open = self.usual = _packet(window.at(position, min(size, 2)))
@@ -155,10 +160,12 @@ def measure(window: Window, position: int) -> Length | None:
                 links.append(_Link(page.serial, int.from_bytes(head[10:12], "little")))
         elif links and links[-1].serial == page.serial:
             links[-1].add(window, page)
+            if sum(link.looked_at for link in links) > _MOST_PACKETS:
+                return None
         position = page.end
     else:
         return None
-    rest = bytes(window.at(skip_tags(window, position), 4))
+    rest = window.at(skip_tags(window, position), 4)
     if not links or not b"OggS".startswith(rest):
         return None  # something else is behind it, and not just a page that was cut off
     played = [link.played() for link in links]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable
 from inspect import isawaitable, iscoroutinefunction, signature
-from typing import Any
+from typing import Any, cast
 
 from siliconflow_voice.audio.pool import STEP
 
@@ -31,13 +31,14 @@ def stream_of(audio: Any) -> AsyncIterable[bytes] | bytes | None:
         return _through(content)
     iterate = getattr(audio, "aiter_bytes", None)
     if callable(iterate) and hasattr(audio, "status_code"):  # one of httpx
-        return content if isinstance(content, bytes) else iterate()
+        return content if isinstance(content, bytes) else cast("AsyncIterable[bytes]", iterate())
     if _reads_async(audio):
         return _through(audio)
-    if isinstance(audio, AsyncIterable):
-        # Their iterators yield lines, which can be longer than they take.
-        return _through_or_over(audio) if _takes_a_number(getattr(audio, "read", None)) else audio
-    return None
+    if not isinstance(audio, AsyncIterable):
+        return None
+    # The iterator of a reader yields lines, which can be longer than it accepts.
+    both = _takes_a_number(getattr(cast("Any", audio), "read", None))
+    return _through_or_over(audio) if both else cast("AsyncIterable[bytes]", audio)
 
 
 def _content(audio: Any) -> Any:

@@ -16,6 +16,7 @@ from attrs import evolve
 from siliconflow_voice.audio.blocks import Block, checked
 from siliconflow_voice.audio.formats import AudioFacts, facts_of
 from siliconflow_voice.audio.pool import STEP, ReadPool
+from siliconflow_voice.audio.wording import one_line
 from siliconflow_voice.errors import AudioSourceError, InvalidUploadError, SourceConsumedError
 
 __all__ = ["HEAD", "BytesReading", "Reading", "StreamReading", "read_once", "sha256_of"]
@@ -34,6 +35,9 @@ class Reading(ABC):
 
     most: int | None = None
     """Bytes that may be sent; None if that was checked before, or nobody cares."""
+
+    largest: int | None = None
+    """Bytes of a recording beyond which only its beginning is looked at: it is refused for its size."""
 
     @property
     def can_replay(self) -> bool:
@@ -70,7 +74,7 @@ class Reading(ABC):
                 count += len(block)
                 if count > most:
                     raise InvalidUploadError(
-                        "audio", f"a stream of more than {most:,} bytes, which is the limit"
+                        "audio", f"a stream of more than {most:,} bytes, which is the limit", rule="too_large"
                     )
                 yield block
 
@@ -90,13 +94,13 @@ class BytesReading(Reading):
         try:
             self._view = memoryview(data).cast("B")
         except TypeError:
-            raise InvalidUploadError("audio", "a memoryview that is not contiguous") from None
+            raise InvalidUploadError("audio", "a memoryview that is not contiguous", rule="source") from None
         self._content_type = content_type
         self._pool = pool
 
     async def facts(self, *, measure: bool = True, digest: bool = False) -> AudioFacts:
         looking = partial(
-            facts_of, self._view, len(self._view), self._content_type, None, measure=measure
+            facts_of, self._view, len(self._view), self._content_type, None, measure=measure, most=self.largest
         )
         facts = looking() if len(self._view) <= _LOOKED_AT_HERE else await self._pool.begin(looking)
         if digest:
@@ -118,7 +122,7 @@ class StreamReading(Reading):
         try:
             self._chunks: AsyncIterator[bytes] = aiter(stream)
         except Exception as error:
-            raise AudioSourceError(f"{name} failed: {error!r}") from error
+            raise AudioSourceError(f"{name} failed: {one_line(repr(error))}") from error
         self._name = name
         self._content_type = content_type
         self._head: bytes | None = b""
@@ -130,11 +134,13 @@ class StreamReading(Reading):
     async def facts(self, *, measure: bool = True, digest: bool = False) -> AudioFacts:
         if digest:
             raise read_once(self._name)
-        head, chunk = bytearray(), b""
-        while len(head) < HEAD and (chunk := await self._next()) is not None:
-            head += chunk
+        head, ended = bytearray(), False
+        while len(head) < HEAD and not ended:
+            chunk = await self._next()
+            head += chunk or b""
+            ended = chunk is None
         self._head = bytes(head)
-        if chunk is not None:
+        if not ended:
             return facts_of(self._head[:HEAD], None, self._content_type, None)
         # All of it is here, though it is sent as what it is: a stream, whose length was not known before.
         facts = facts_of(self._head, len(head), self._content_type, None, measure=measure)
@@ -173,7 +179,7 @@ class StreamReading(Reading):
                 raise
             raise AudioSourceError(f"{self._name} was cancelled") from error
         except Exception as error:
-            raise AudioSourceError(f"{self._name} failed: {error!r}") from error
+            raise AudioSourceError(f"{self._name} failed: {one_line(repr(error))}") from error
         return checked(chunk, self._name)
 
 
@@ -183,6 +189,7 @@ def read_once(name: str) -> InvalidUploadError:
         "audio",
         f"{name} can be read only once, and a journal needs its digest first: "
         f"pass a path, bytes or a seekable file",
+        rule="source",
     )
 
 

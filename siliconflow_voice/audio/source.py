@@ -13,8 +13,8 @@ from typing import IO, Any, BinaryIO, TypeAlias, cast
 from siliconflow_voice.audio.blocks import reading_errors
 from siliconflow_voice.audio.files import FileReading, PathReading
 from siliconflow_voice.audio.pool import ReadPool
-from siliconflow_voice.audio.readings import BytesReading, Reading, StreamReading
 from siliconflow_voice.audio.readers import file_inside, stream_of
+from siliconflow_voice.audio.readings import BytesReading, Reading, StreamReading
 from siliconflow_voice.audio.wording import not_a_path, one_line
 from siliconflow_voice.errors import InvalidUploadError, SourceConsumedError
 
@@ -37,7 +37,9 @@ class AudioSource(ABC):
     def __init__(self, *, filename: str, content_type: str | None) -> None:
         if content_type is not None and not _CONTENT_TYPE.fullmatch(str(content_type)):
             raise InvalidUploadError(
-                "content_type", f"{content_type!r:.80} is not a media type such as audio/mpeg", rule="media_type"
+                "content_type",
+                f"{one_line(repr(content_type), 80)} is not a media type such as audio/mpeg",
+                rule="media_type",
             )
         self.filename = one_line(filename)
         """What messages call it. It is never sent: the server is given a generated ASCII name."""
@@ -46,7 +48,7 @@ class AudioSource(ABC):
 
     @staticmethod
     def of(audio: Audio, *, filename: str | None = None, content_type: str | None = None) -> AudioSource:
-        """Make a source of a path, bytes, a binary file object, an async reader or an async iterable of bytes.
+        """Make a source of a path, bytes, a binary file, an async reader or an async iterable of bytes.
 
         A path is opened for each attempt, in a thread, and closed. A file object is read from its current
         position, rewound to there for a retry or another call, and never closed. An ``UploadFile`` of
@@ -76,15 +78,14 @@ class AudioSource(ABC):
                     "audio", "a file opened as text; open it with mode 'rb'", rule="source"
                 )
             case _ if (file := file_inside(audio)) is not None:
-                name = audio.filename if isinstance(audio.filename, str) else ""
-                return FileSource(file, filename=filename or name or "audio file", content_type=content_type)
+                filename = filename or _name(audio, "filename")
+                return FileSource(file, filename=filename, content_type=content_type)
             case _ if (stream := stream_of(audio)) is not None:
                 if isinstance(stream, bytes):
                     return BytesSource(stream, filename=filename or "response", content_type=content_type)
                 return StreamSource(stream, filename=filename or "audio stream", content_type=content_type)
             case _ if callable(getattr(audio, "read", None)):
-                name = getattr(audio, "name", None)
-                filename = filename or (name if name and isinstance(name, str) else "audio file")
+                filename = filename or _name(audio, "name")
                 return FileSource(cast("BinaryIO", audio), filename=filename, content_type=content_type)
             case _:
                 raise InvalidUploadError("audio", f"{_EXPECTED}, not {_described(audio)}", rule="source")
@@ -161,6 +162,11 @@ class StreamSource(AudioSource):
         if stream is None:
             raise SourceConsumedError(f"{self.filename} was read already")
         return StreamReading(stream, self.filename, self.content_type)
+
+
+def _name(audio: object, attribute: str) -> str:
+    name = getattr(audio, attribute, None)
+    return name if name and isinstance(name, str) else "audio file"
 
 
 def _described(audio: object) -> str:

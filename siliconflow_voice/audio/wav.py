@@ -47,7 +47,7 @@ def measure(window: Window, start: int) -> Length | None:
     chunks = _Chunks()
     for name, position, size in _walk(window, start + 12, order):
         if name == b"fmt " and not chunks.fmt:
-            chunks.fmt = bytes(window.at(position, min(size, 40)))
+            chunks.fmt = window.at(position, min(size, 40))
         elif name == b"ds64":
             chunks.size_64 = int.from_bytes(window.at(position + 8, 8), "little")
         elif name == b"data":
@@ -101,7 +101,7 @@ def _ends_in_chunks(window: Window, position: int, order: str) -> bool:
 
 
 def _seconds(window: Window, fmt: bytes, data: int, there: int, order: str) -> Length | None:
-    tag, channels, rate, byte_rate, block, bits = struct.unpack_from(order + "HHIIHH", fmt)
+    tag, channels, rate, _, block, bits = struct.unpack_from(order + "HHIIHH", fmt)
     if tag == _EXTENSIBLE and len(fmt) >= 26:
         tag = struct.unpack_from(order + "H", fmt, 24)[0]
     if tag == _MP3:
@@ -111,11 +111,10 @@ def _seconds(window: Window, fmt: bytes, data: int, there: int, order: str) -> L
     if tag in {_ALAW, _MULAW}:
         bits = 8
     if tag in {_PCM, _FLOAT, _ALAW, _MULAW}:
-        # The block align contradicts these in the files of many recorders, and is what is wrong.
+        # The block align and the byte rate contradict these in the files of many recorders, and are wrong.
         a_second = channels * -(-bits // 8) * rate
-    elif tag in _BLOCKS and len(fmt) >= 20 and block and rate:
+        return Length(there / a_second) if a_second else None
+    if tag in _BLOCKS and len(fmt) >= 20 and block and rate:
         samples = struct.unpack_from(order + "H", fmt, 18)[0]
         return Length(there // block * samples / rate) if samples else None
-    else:
-        a_second = byte_rate
-    return Length(there / a_second) if a_second else None
+    return None  # of all others, not even ffmpeg's byte rate is always true

@@ -31,8 +31,12 @@ class Window:
         self.whole = whole
         """Whether those are all that there are; False for the beginning of a stream."""
 
-    def at(self, position: int, count: int) -> memoryview:
+    def at(self, position: int, count: int) -> bytes:
         """Return up to *count* bytes from *position* on."""
+        return bytes(self.view(position, count))
+
+    def view(self, position: int, count: int) -> memoryview:
+        """Return up to *count* bytes from *position* on, without a copy."""
         count = min(count, self.size - position)
         if count <= 0:
             return memoryview(b"")
@@ -45,7 +49,7 @@ class Window:
     def some(self, position: int, most: int) -> memoryview:
         """Return what is held from *position* on, or up to *most* bytes if that is less than 4 KiB."""
         held = len(self._held) - (position - self._start)
-        return self.at(position, max(held, 0) if held >= _LEAST else most)
+        return self.view(position, max(held, 0) if held >= _LEAST else most)
 
     def _read(self, position: int, count: int) -> None:
         # Without a file, all of it is held from the beginning.

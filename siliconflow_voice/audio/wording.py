@@ -14,7 +14,7 @@ _LONGEST_PATH = 4_096
 
 
 def one_line(text: str, most: int = _MOST) -> str:
-    """Return *text* with everything escaped that is not printable, and with its middle left out if it is long."""
+    """Return *text* with all escaped that is not printable, and without its middle if it is long."""
     if len(text) > most:
         text = f"{text[: most // 2]}…{text[-(most // 2 - 1) :]}"
     if text.isprintable():
@@ -23,7 +23,7 @@ def one_line(text: str, most: int = _MOST) -> str:
 
 
 def not_a_path(text: str) -> str | None:
-    """Return what is passed for a path and can't be one, and what to pass instead; None if it may be a path."""
+    """Return what stands where a path should, and what to pass instead; None if it may be a path."""
     if text[:5].lower() == "data:" and "," in text[:200]:
         return (
             f"a data URI of {len(text):,} characters, not a path: "

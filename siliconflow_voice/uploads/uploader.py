@@ -61,6 +61,8 @@ class Uploader:
         try:
             check_choice("encoding", upload.encoding, Encoding)
             check_texts(self.limits, custom_name=upload.custom_name, text=upload.text, model=upload.model)
+            if self.limits is not None:
+                reading.largest = self.limits.max_bytes
             async with asyncio.timeout_at(until):
                 facts = await reading.facts(measure=self.limits is not None, digest=digest)
             check_audio(self.limits, facts, source.filename)
