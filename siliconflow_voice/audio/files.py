@@ -14,7 +14,7 @@ from typing import BinaryIO, TypeAlias, cast
 from attrs import evolve
 
 from siliconflow_voice.audio.blocks import Block, BlockReader, fill, read_ahead, reading_errors
-from siliconflow_voice.audio.formats import AudioFacts, facts_of
+from siliconflow_voice.audio.formats import AudioFacts, facts_of, facts_of_beginning
 from siliconflow_voice.audio.pool import MOST_HELD, ReadPool
 from siliconflow_voice.audio.readings import HEAD, Reading, read_once, sha256_of
 from siliconflow_voice.errors import (
@@ -89,9 +89,7 @@ class PathReading(Reading):
             self._check(file)
             small = len(head) == self._size
             whole = partial(_rewound, file)
-            facts = facts_of(
-                head, self._size, self._content_type, whole, measure=measure, most=self.largest
-            )
+            facts = facts_of(head, self._size, self._content_type, whole, measure=measure, most=self.largest)
             if digest:
                 file.seek(len(head))
                 facts = evolve(facts, sha256=sha256_of(head, None if small else file))
@@ -180,8 +178,7 @@ class FileReading(Reading):
                 if digest:
                     raise read_once(self._name)
                 self._head = bytes(head[: fill(self._file, head)])
-                size = None if self._head else 0
-                return facts_of(self._head, size, self._content_type, None)
+                return facts_of_beginning(self._head, HEAD, self._content_type, measure=measure)
             self._file.seek(0, os.SEEK_END)
             self._size = max(self._file.tell() - self._start, 0)
             if not self._size and self._start:

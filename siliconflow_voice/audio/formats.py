@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import BinaryIO, TypeAlias
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from siliconflow_voice.audio import mpeg, ogg, wav
 from siliconflow_voice.audio.catalogue import FORMATS, UNKNOWN
@@ -14,7 +14,7 @@ from siliconflow_voice.audio.detection import detect
 from siliconflow_voice.audio.length import Length
 from siliconflow_voice.audio.window import View, Window
 
-__all__ = ["AudioFacts", "Opener", "facts_of"]
+__all__ = ["AudioFacts", "Opener", "facts_of", "facts_of_beginning"]
 
 Opener: TypeAlias = Callable[[], BinaryIO]
 
@@ -93,6 +93,17 @@ def facts_of(
     if length is None:
         return AudioFacts(size, found.format, media_type)
     return AudioFacts(size, found.format, media_type, length.seconds, unsure=length.unsure)
+
+
+def facts_of_beginning(head: bytes, most: int, content_type: str | None, *, measure: bool) -> AudioFacts:
+    """Put together what is known of audio that is read once, and of which up to *most* bytes were read.
+
+    If they are fewer, they are all that there are; but how it is sent does not depend on that.
+    """
+    if len(head) >= most:
+        return facts_of(head[:most], None, content_type, None)
+    facts = facts_of(head, len(head), content_type, None, measure=measure)
+    return evolve(facts, size=None) if head else facts
 
 
 def _pcm_duration(content_type: str, size: int) -> float | None:

@@ -14,7 +14,7 @@ from typing import BinaryIO
 from attrs import evolve
 
 from siliconflow_voice.audio.blocks import Block, checked
-from siliconflow_voice.audio.formats import AudioFacts, facts_of
+from siliconflow_voice.audio.formats import AudioFacts, facts_of, facts_of_beginning
 from siliconflow_voice.audio.pool import STEP, ReadPool
 from siliconflow_voice.audio.wording import one_line
 from siliconflow_voice.errors import AudioSourceError, InvalidUploadError, SourceConsumedError
@@ -99,10 +99,9 @@ class BytesReading(Reading):
         self._pool = pool
 
     async def facts(self, *, measure: bool = True, digest: bool = False) -> AudioFacts:
-        looking = partial(
-            facts_of, self._view, len(self._view), self._content_type, None, measure=measure, most=self.largest
-        )
-        facts = looking() if len(self._view) <= _LOOKED_AT_HERE else await self._pool.begin(looking)
+        size, declared = len(self._view), self._content_type
+        looking = partial(facts_of, self._view, size, declared, None, measure=measure, most=self.largest)
+        facts = looking() if size <= _LOOKED_AT_HERE else await self._pool.begin(looking)
         if digest:
             hashing = partial(sha256_of, self._view)
             # A trip to a thread takes as long as to hash some tens of kilobytes.
@@ -134,17 +133,11 @@ class StreamReading(Reading):
     async def facts(self, *, measure: bool = True, digest: bool = False) -> AudioFacts:
         if digest:
             raise read_once(self._name)
-        head, ended = bytearray(), False
-        while len(head) < HEAD and not ended:
-            chunk = await self._next()
-            head += chunk or b""
-            ended = chunk is None
+        head = bytearray()
+        while len(head) < HEAD and (chunk := await self._next()) is not None:
+            head += chunk
         self._head = bytes(head)
-        if not ended:
-            return facts_of(self._head[:HEAD], None, self._content_type, None)
-        # All of it is here, though it is sent as what it is: a stream, whose length was not known before.
-        facts = facts_of(self._head, len(head), self._content_type, None, measure=measure)
-        return evolve(facts, size=None if head else 0)
+        return facts_of_beginning(self._head, HEAD, self._content_type, measure=measure)
 
     async def blocks(self) -> AsyncGenerator[Block, None]:
         head, self._head = self._head, None

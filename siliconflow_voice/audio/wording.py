@@ -37,7 +37,7 @@ def not_a_path(text: str) -> str | None:
         return f"the address {shown}, not a path: download it, and pass the bytes or the path of the file"
     if len(text) > _LONGEST_PATH or "\n" in text:
         return (
-            f"a text of {len(text):,} characters, not a path: {one_line(text, 60)!r}; "
+            f"a text of {len(text):,} characters, not a path: '{one_line(text, 60)}'; "
             f"pass the path of a file, or bytes (base64 must be decoded first)"
         )
     return None
