@@ -65,9 +65,7 @@ FORMATS: dict[str, Format] = {
         "txt",
         "decode the base64 behind its comma, and pass the bytes",
     ),
-    "git-lfs": Format(
-        "a Git LFS pointer, not the recording", _BYTES, "txt", "fetch the recording with `git lfs pull`"
-    ),
+    "git-lfs": Format("a Git LFS pointer, not the recording", _BYTES, "txt", "get it with `git lfs pull`"),
     "gif": Format("a picture (gif)", "image/gif", "gif", _OTHER_FILE),
     "gzip": Format("compressed with gzip", "application/gzip", "gz", "decompress it first"),
     "html": Format("a page of HTML, not audio", "text/html", "html", _DOWNLOAD),

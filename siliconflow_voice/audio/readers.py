@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable
 from inspect import isawaitable, iscoroutinefunction, signature
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from siliconflow_voice.audio.pool import STEP
 
-__all__ = ["file_inside", "stream_of"]
+__all__ = ["AsyncReader", "file_inside", "stream_of"]
+
+
+class AsyncReader(Protocol):
+    """What has a ``read(n)`` to await: asyncio's and aiohttp's readers, aiofiles' files, an UploadFile."""
+
+    def read(self, count: int, /) -> Awaitable[bytes]:
+        """Return up to *count* bytes; none at its end."""
+        ...
 
 
 def file_inside(audio: Any) -> Any:

@@ -13,7 +13,7 @@ from typing import IO, Any, BinaryIO, TypeAlias, cast
 from siliconflow_voice.audio.blocks import reading_errors
 from siliconflow_voice.audio.files import FileReading, PathReading
 from siliconflow_voice.audio.pool import ReadPool
-from siliconflow_voice.audio.readers import file_inside, stream_of
+from siliconflow_voice.audio.readers import AsyncReader, file_inside, stream_of
 from siliconflow_voice.audio.readings import BytesReading, Reading, StreamReading
 from siliconflow_voice.audio.wording import not_a_path, one_line
 from siliconflow_voice.errors import InvalidUploadError, SourceConsumedError
@@ -192,6 +192,7 @@ Audio: TypeAlias = (
     | BinaryIO
     | IO[bytes]
     | AsyncIterable[bytes]
+    | AsyncReader
     | AudioSource
 )
 """What every method that takes audio accepts."""

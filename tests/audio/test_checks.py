@@ -49,6 +49,7 @@ def test_good_texts_pass(limits: AudioLimits | None, texts: dict[str, str]) -> N
     assert refusal_of_texts(limits, **texts) is None
 
 
+SUPPORTED = "supported: mp3, opus, pcm, wav"
 SPOKEN = "it must be what is spoken in the audio, word for word"
 INVISIBLE = [
     "\u200b",
@@ -153,14 +154,12 @@ def test_good_audio_passes(limits: AudioLimits | None, facts: dict[str, Any]) ->
         (
             "format",
             "flac",
-            "it is flac; supported: mp3, opus, pcm, wav; "
-            "convert it first, for example with `ffmpeg -i FILE out.wav`",
+            f"it is flac; {SUPPORTED}; convert it first, for example with `ffmpeg -i FILE out.wav`",
         ),
         (
             "format",
             "git-lfs",
-            "it is a Git LFS pointer, not the recording; supported: mp3, opus, pcm, wav; "
-            "fetch the recording with `git lfs pull`",
+            f"it is a Git LFS pointer, not the recording; {SUPPORTED}; get it with `git lfs pull`",
         ),
         ("format", None, "it is not a recognised audio format; supported: mp3, opus, pcm, wav"),
         ("duration", 0.0, "it is empty: headers without any sound"),

@@ -11,7 +11,7 @@ from siliconflow_voice.audio.detection import detect
 from siliconflow_voice.audio.window import Window
 
 FTYP = b"\0\0\0\x20ftyp"
-NOISE = random.Random(3).randbytes(100_000)
+NOISE = random.Random(3).randbytes(100_000)  # noqa: S311 - to be the same each time
 LAYER_2 = (b"\xff\xfd\x80\xc4" + bytes(413)) * 20
 LAYER_1 = (b"\xff\xff\x80\xc4" + bytes(272)) * 20
 ADTS = (b"\xff\xf1\x50\x80\x02\x1f\xfc" + bytes(9)) * 20

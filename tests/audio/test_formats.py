@@ -49,7 +49,8 @@ def test_a_recording_is_known_by_format_media_type_and_duration(
 def test_what_is_read_from_a_file_is_what_is_known_in_memory(head: int) -> None:
     data = id3(5_000) + frames(20)
     facts = facts_of(data[:head], len(data), None, partial(opened, data))
-    assert (facts, facts.duration) == (in_memory(data), pytest.approx(20.0, abs=0.02))
+    assert facts == in_memory(data)
+    assert facts.duration == pytest.approx(20.0, abs=0.02)
 
 
 def test_a_duration_is_not_measured_unasked() -> None:
@@ -158,14 +159,13 @@ def test_a_damaged_recording_is_described_all_the_same(
 
 
 BEGINNINGS = [
-    b"", b"ID3\3\0\0", b"OggS\0\2", b"RIFF____WAVE", b"RIFX____WAVE", b"RF64____WAVEds64", b"\xff\xfb\x90\xc4",
+    b"", b"ID3\3\0\0", b"OggS\0\2", b"RIFF____WAVE", b"RIFX____WAVE",
+    b"RF64____WAVEds64", b"\xff\xfb\x90\xc4",
     b"\xff\xf1", b"APETAGEX", b"TAG", bytes(16), b"\xff\xfe", b"data:", b"{",
 ]  # fmt: skip
 PIECES = st.one_of(
     st.binary(max_size=64),
-    st.sampled_from(
-        [*BEGINNINGS, mpeg(128), mpeg(32), id3(9), b"fmt \x10\0\0\0", b"data\0\0\0\0", b"LYRICS200"]
-    ),
+    st.sampled_from([*BEGINNINGS, mpeg(128), mpeg(32), id3(9), b"fmt \x10\0\0\0", b"data\0\0\0\0"]),
 )
 
 

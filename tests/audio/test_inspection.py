@@ -24,7 +24,8 @@ async def test_a_recording_is_looked_at_without_a_client() -> None:
 @pytest.mark.parametrize("make", [lambda: MP3, lambda: SPEECH, lambda: io.BytesIO(SPEECH)])
 async def test_it_says_the_same_of_a_path_bytes_and_a_file(make: Any) -> None:
     facts = await inspect_audio(make())
-    assert (facts.size, facts.format, facts.duration) == (len(SPEECH), "mp3", pytest.approx(5.592, abs=0.06))
+    assert (facts.size, facts.format) == (len(SPEECH), "mp3")
+    assert facts.duration == pytest.approx(5.592, abs=0.06)
 
 
 async def test_it_says_of_a_stream_what_its_beginning_tells() -> None:

@@ -179,8 +179,10 @@ def test_what_holds_no_audio_is_refused_by_its_type(audio: Any, kind: str) -> No
     ("path", "reason"),
     [
         ("", "an empty path"),
-        (Path("https://example.com/a.mp3"), "the address https:/example.com/a.mp3, not a path: download it, "
-         "and pass the bytes or the path of the file"),
+        (
+            Path("https://a.mp3"),
+            "the address https:/a.mp3, not a path: download it, and pass the bytes or the path of the file",
+        ),
         ("nar\0rator.mp3", "a path with a NUL character in it"),
         (
             type("P", (BytesPath,), {"__fspath__": lambda _: b"nar\0rator.mp3"})(),
@@ -195,7 +197,10 @@ def test_what_is_no_path_is_refused(path: Any, reason: str) -> None:
 
 
 def test_a_name_is_shown_on_one_line() -> None:
-    assert AudioSource.of(b"abc", filename="a\r\n" + "b" * 1_000).filename == r"a\r\n" + "b" * 97 + "…" + "b" * 99
+    assert (
+        AudioSource.of(b"abc", filename="a\r\n" + "b" * 1_000).filename
+        == r"a\r\n" + "b" * 97 + "…" + "b" * 99
+    )
 
 
 def test_a_file_opened_as_text_is_refused() -> None:

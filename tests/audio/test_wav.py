@@ -16,14 +16,13 @@ def seconds(data: bytes, start: int = 0) -> float | None:
     return None if length is None else length.seconds
 
 
-def fmt(
-    tag: int, channels: int, rate: int, byte_rate: int, block: int, bits: int, more: bytes = b""
-) -> bytes:
-    return struct.pack("<HHIIHH", tag, channels, rate, byte_rate, block, bits) + more
+def fmt(*fields: int, more: bytes = b"") -> bytes:
+    """Make the chunk of: coding, channels, rate, bytes a second, bytes a block, bits a sample."""
+    return struct.pack("<HHIIHH", *fields) + more
 
 
 def extensible(tag: int) -> bytes:
-    return fmt(0xFFFE, 1, 16_000, 32_000, 2, 16, struct.pack("<HHIH", 22, 16, 4, tag) + bytes(14))
+    return fmt(0xFFFE, 1, 16_000, 32_000, 2, 16, more=struct.pack("<HHIH", 22, 16, 4, tag) + bytes(14))
 
 
 @pytest.mark.parametrize("block", [0, 1, 2, 4])
@@ -40,15 +39,15 @@ def test_samples_are_counted_by_channels_and_bits(block: int, byte_rate: int) ->
         (fmt(1, 1, 16_000, 48_000, 3, 20), 20 / 3),
         (fmt(1, 1, 16_000, 48_000, 3, 24), 20 / 3),
         (fmt(3, 1, 16_000, 64_000, 4, 32), 5.0),
-        (fmt(6, 1, 8_000, 8_000, 1, 8, b"\0\0"), 40.0),
+        (fmt(6, 1, 8_000, 8_000, 1, 8, more=b"\0\0"), 40.0),
         (fmt(7, 1, 8_000, 8_000, 1, 0), 40.0),
         (extensible(1), 10.0),
         (extensible(0x92), None),
-        (fmt(0x31, 1, 8_000, 1_625, 65, 0, struct.pack("<HH", 2, 320)), 320_000 // 65 * 320 / 8_000),
-        (fmt(0x11, 1, 8_000, 4_055, 256, 4, struct.pack("<HH", 2, 505)), 320_000 // 256 * 505 / 8_000),
+        (fmt(0x31, 1, 8_000, 1_625, 65, 0, more=struct.pack("<HH", 2, 320)), 320_000 // 65 * 320 / 8_000),
+        (fmt(0x11, 1, 8_000, 4_055, 256, 4, more=struct.pack("<HH", 2, 505)), 320_000 // 256 * 505 / 8_000),
         (fmt(0x11, 1, 8_000, 4_055, 256, 4), None),
-        (fmt(0x11, 1, 8_000, 4_055, 256, 4, struct.pack("<HH", 2, 0)), None),
-        (fmt(0x11, 1, 8_000, 4_055, 0, 4, struct.pack("<HH", 2, 505)), None),
+        (fmt(0x11, 1, 8_000, 4_055, 256, 4, more=struct.pack("<HH", 2, 0)), None),
+        (fmt(0x11, 1, 8_000, 4_055, 0, 4, more=struct.pack("<HH", 2, 505)), None),
         (fmt(0x20, 1, 8_000, 4_000, 1, 4), None),
         (fmt(1, 0, 16_000, 32_000, 2, 16), None),
         (fmt(1, 1, 0, 32_000, 2, 16), None),

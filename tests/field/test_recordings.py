@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import pytest
 from support.made import FRAME, ape, frames, hum, id3, info, mpeg, opus, page, wav
 
-from siliconflow_voice import AudioLimits, InvalidUploadError, VoiceClient, inspect_audio
+from siliconflow_voice import AudioLimits, AudioSource, InvalidUploadError, VoiceClient, inspect_audio
+from siliconflow_voice.api.requests import upload_voice
 from siliconflow_voice.emulator import Emulator
 
 NOISE = random.Random(1).randbytes(320_000)  # noqa: S311 - to be the same each time
@@ -50,7 +51,9 @@ CASES: dict[str, Case] = {
     "the first part of a longer mp3": Case(info(2_297, size=960_000) + TEN, 10),
     "an mp3 with the frame of a shorter one": Case(info(2, size=900) + TEN, 10),
     "a frame in front that tells of nothing": Case(info(0) + TEN, 10),
-    "a minute behind the frame of ten seconds": Case(info(383, size=160_000) + frames(60, 64), 60, good=False),
+    "a minute behind the frame of ten seconds": Case(
+        info(383, size=160_000) + frames(60, 64), 60, good=False
+    ),
     # What stands before the first frame.
     "512 zeros before it": Case(bytes(512) + TEN, 10),
     "a page of zeros before it": Case(bytes(4_096) + TEN, 10),
@@ -84,7 +87,9 @@ CASES: dict[str, Case] = {
     "wav of a stream": Case(wav(hum(10), size=0xFFFFFFFF), 10),
     "wav of a stream, a size of 0, a minute": Case(wav(hum(60), size=0), 60, good=False),
     "wav of a stream, a size of 2 GB, a minute": Case(wav(hum(60), size=0x7FFFFFFF), 60, good=False),
-    "wav with a list in front": Case(wav(hum(10), front=b"LIST\x1a\0\0\0INFOISFT\x0e\0\0\0Lavf59.27.100\0"), 10),
+    "wav with a list in front": Case(
+        wav(hum(10), front=b"LIST\x1a\0\0\0INFOISFT\x0e\0\0\0Lavf59.27.100\0"), 10
+    ),
     "wav with an odd chunk in front": Case(wav(hum(10), front=b"id3 \x03\0\0\0abc"), 10),
     "A-law, no fact": Case(wav(b"\xd5" * 80_000, fmt=ALAW), 10),
     "A-law, no fact, a minute": Case(wav(b"\xd5" * 480_000, fmt=ALAW), 60, good=False),
@@ -101,7 +106,10 @@ CASES: dict[str, Case] = {
 
 
 async def refusal(audio: Any, **options: Any) -> InvalidUploadError | None:
-    async with Emulator() as emulator, VoiceClient("sk-test", base_url=emulator.base_url, **options) as client:
+    async with (
+        Emulator() as emulator,
+        VoiceClient("sk-test", base_url=emulator.base_url, **options) as client,
+    ):
         try:
             await client.upload_voice(audio, custom_name="probe", text="慢工出细活")
         except InvalidUploadError as error:
@@ -151,7 +159,10 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "an answer": (b'{"code":404,"message":"no such object"}', "is JSON, not audio"),
     "a picture": (b"\xff\xd8\xff\xe0" + NOISE, "is a picture (jpeg)"),
     "a data URI": (b"data:audio/mpeg;base64,//uQxAAA", "is a data URI as text, not audio"),
-    "a Git LFS pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 9\n", "is a Git LFS"),
+    "a Git LFS pointer": (
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 9\n",
+        "is a Git LFS",
+    ),
     "a wav of a header": (wav(b""), "is empty: headers without any sound"),
     "a wav of a header and a list": (wav(b"") + b"LIST\x04\0\0\0INFO", "is empty: headers without any sound"),
     "Opus of headers": (OPUS_HEADERS, "is empty: headers without any sound"),
@@ -167,14 +178,11 @@ async def test_what_is_not_a_recording_is_refused_by_its_name(data: bytes, said:
         errors = [await refusal(audio) for audio in (data, path, file)]
     for error in errors:
         assert error is not None
-        assert error.reason.partition(" is ")[1:] == (" is ", error.reason.partition(" is ")[2])
         assert said in error.reason
         assert (len(error.reason) < 600, error.reason.isprintable()) == (True, True)
 
 
 async def test_a_free_format_mp3_is_taken_where_it_is_declared() -> None:
-    from siliconflow_voice import AudioSource
-
     data = (b"\xff\xfb\x00\xc4" + bytes(600)) * 300
     assert await refusal(AudioSource.of(data, content_type="audio/mpeg")) is None
 
@@ -192,8 +200,6 @@ async def test_a_free_format_mp3_is_taken_where_it_is_declared() -> None:
 async def test_formats_that_a_user_allows_go_by_their_own_names(
     data: bytes, filename: str, media_type: str
 ) -> None:
-    from siliconflow_voice.api.requests import upload_voice
-
     assert await refusal(data, limits=AudioLimits(formats=None)) is None
     facts = await inspect_audio(data)
     assert (f"audio.{facts.extension}", facts.media_type) == (filename, media_type)

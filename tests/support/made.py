@@ -80,7 +80,7 @@ def page(packets: list[bytes], granule: int, *, serial: int = 1, number: int = 0
     lacing = b"".join(bytes([255] * (len(p) // 255) + [len(p) % 255]) for p in packets)
     head = b"OggS\0" + bytes([flags]) + struct.pack("<qIII", granule, serial, number, 0)
     made = bytearray(head + bytes([len(lacing)]) + lacing + b"".join(packets))
-    made[22:26] = struct.pack("<I", _crc(made))
+    made[22:26] = struct.pack("<I", _crc(bytes(made)))
     return bytes(made)
 
 
