@@ -8,7 +8,6 @@ third of what a loop takes.
 from __future__ import annotations
 
 import re
-import struct
 from functools import cache, lru_cache
 from itertools import product
 
@@ -52,7 +51,6 @@ _HEADER = re.compile(rb"\xff[\xe2-\xe7\xf2-\xf7\xfa-\xff][\x10-\xef]", re.DOTALL
 _DECODER_DELAY = 529
 _ENCODER_DELAY = 576
 """What LAME and most others put in front of the sound, if they don't tell."""
-_INFO = struct.Struct(">4sI")
 _ENCODERS = (b"LAME", b"Lavf", b"Lavc")
 
 
@@ -281,12 +279,10 @@ def _info(window: Window, position: int, kind: FrameKind) -> _Info | None:
 
 
 def _xing(tag: bytes) -> _Info:
-    if len(tag) < 120 + 24:
-        return _Info(None)
-    _, flags = _INFO.unpack_from(tag)
+    flags = int.from_bytes(tag[4:8], "big")
     frames = int.from_bytes(tag[8:12], "big") if flags & 1 else None
     at = 8 + 4 * (flags & 1) + 4 * (flags >> 1 & 1) + 100 * (flags >> 2 & 1) + 4 * (flags >> 3 & 1)
-    if tag[at : at + 4] not in _ENCODERS:
+    if tag[at : at + 4] not in _ENCODERS or len(tag) < at + 24:
         return _Info(frames)
     a, b, c = tag[at + 21 : at + 24]
     return _Info(frames, a << 4 | b >> 4, (b & 15) << 8 | c)

@@ -41,8 +41,10 @@ class Window:
         if count <= 0:
             return memoryview(b"")
         offset = position - self._start
-        if offset < 0 or offset + count > len(self._held):
-            self._read(position, max(count, min(_PIECE, self.size - position)))
+        if self._file is not None and not 0 <= offset <= len(self._held) - count:
+            self._file.seek(self._base + position)
+            piece = memoryview(bytearray(max(count, min(_PIECE, self.size - position))))
+            self._held, self._start = piece[: fill(self._file, piece)], position
             offset = 0
         return self._held[offset : offset + count]
 
@@ -50,11 +52,3 @@ class Window:
         """Return what is held from *position* on, or up to *most* bytes if that is less than 4 KiB."""
         held = len(self._held) - (position - self._start)
         return self.view(position, max(held, 0) if held >= _LEAST else most)
-
-    def _read(self, position: int, count: int) -> None:
-        # Without a file, all of it is held from the beginning.
-        if self._file is not None:
-            self._file.seek(self._base + position)
-            view = memoryview(bytearray(count))
-            self._held = view[: fill(self._file, view)]
-            self._start = position
