@@ -122,7 +122,11 @@ def test_an_address_in_the_environment_is_checked_like_any(monkeypatch: pytest.M
         ("audio", memoryview(SPEECH)[::2], "a memoryview that is not contiguous"),
         ("audio", bytes(5_000_001), "audio in memory is 5,000,001 bytes; the limit is 5,000,000"),
         ("audio", b"words", "audio in memory is text, not audio; supported: mp3, opus, pcm, wav; check that"),
-        ("audio", b"fLaC" + bytes(60), "audio in memory is flac; supported: mp3, opus, pcm, wav; convert it first"),
+        (
+            "audio",
+            b"fLaC" + bytes(60),
+            "audio in memory is flac; supported: mp3, opus, pcm, wav; convert it first",
+        ),
     ],
 )
 async def test_an_argument_that_breaks_a_rule_is_refused_by_it(

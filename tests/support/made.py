@@ -22,7 +22,13 @@ def frames(seconds: float, kbps: int = 128) -> bytes:
 
 
 def info(
-    count: int, *, size: int = 0, delay: int = 576, padding: int = 0, encoder: bytes = b"LAME3.100", at: int = 21
+    count: int,
+    *,
+    size: int = 0,
+    delay: int = 576,
+    padding: int = 0,
+    encoder: bytes = b"LAME3.100",
+    at: int = 21,
 ) -> bytes:
     """Make the frame in front that says how many follow, as LAME and ffmpeg write it."""
     frame = bytearray(mpeg())
@@ -49,7 +55,12 @@ def ape(size: int, *, header: bool = True) -> bytes:
 
 
 def wav(
-    data: bytes, *, fmt: bytes | None = None, size: int | None = None, front: bytes = b"", magic: bytes = b"RIFF"
+    data: bytes,
+    *,
+    fmt: bytes | None = None,
+    size: int | None = None,
+    front: bytes = b"",
+    magic: bytes = b"RIFF",
 ) -> bytes:
     """Make a wav of samples: of 16 bits at 16 kHz, if *fmt* doesn't say otherwise."""
     order = ">" if magic == b"RIFX" else "<"
@@ -94,7 +105,5 @@ def opus(seconds: int, *, begin: int = 0, serial: int = 1, granules: bool = True
         position = begin + (second + 1) * 48_000 + (skip if last else 0)
         packets = [b"\xf8\xff\xfe"] * (51 if last else 50)
         flags = 4 if last else 0
-        made.append(
-            page(packets, position if granules else 0, serial=serial, number=second + 2, flags=flags)
-        )
+        made.append(page(packets, position if granules else 0, serial=serial, number=second + 2, flags=flags))
     return b"".join(made)
