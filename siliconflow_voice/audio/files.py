@@ -14,9 +14,9 @@ from typing import BinaryIO, TypeAlias, cast
 from attrs import evolve
 
 from siliconflow_voice.audio.blocks import Block, BlockReader, fill, read_ahead, reading_errors
-from siliconflow_voice.audio.formats import AudioFacts, facts_of, facts_of_beginning
+from siliconflow_voice.audio.formats import AudioFacts, facts_of, facts_of_beginning, tells
 from siliconflow_voice.audio.pool import MOST_HELD, ReadPool
-from siliconflow_voice.audio.readings import HEAD, Reading, read_once, sha256_of
+from siliconflow_voice.audio.readings import HEAD, MOST_HEAD, Reading, read_once, sha256_of
 from siliconflow_voice.errors import (
     AudioSourceError,
     InvalidUploadError,
@@ -178,7 +178,12 @@ class FileReading(Reading):
                 if digest:
                     raise read_once(self._name)
                 self._head = bytes(head[: fill(self._file, head)])
-                return facts_of_beginning(self._head, HEAD, self._content_type, measure=measure)
+                wanted = HEAD
+                if len(self._head) == HEAD and not tells(self._head, self._content_type):
+                    wanted, more = MOST_HEAD, memoryview(bytearray(MOST_HEAD - HEAD))
+                    self._head += more[: fill(self._file, more)]
+                ended = len(self._head) < wanted
+                return facts_of_beginning(self._head, self._content_type, ended=ended, measure=measure)
             self._file.seek(0, os.SEEK_END)
             self._size = max(self._file.tell() - self._start, 0)
             if not self._size and self._start:
