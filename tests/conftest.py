@@ -1,16 +1,26 @@
-"""What all tests share: a clean environment, the emulator, a client that talks to it."""
+"""What all tests share: a clean environment, loops, the emulator, a client that talks to it."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
+from support.hurried_time import HurriedLoop
 
 from siliconflow_voice import RetryPolicy, VoiceClient
 from siliconflow_voice.emulator import Emulator
 
 pytest_plugins = ["siliconflow_voice.emulator.pytest_plugin"]
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Run a test in hurried time if it asks for that."""
+    marker = item.get_closest_marker("asyncio")
+    if marker is not None and marker.kwargs.get("loop_factories"):
+        return {"hurried": HurriedLoop}
+    return {"real": asyncio.new_event_loop}
 
 
 @pytest.fixture(autouse=True)

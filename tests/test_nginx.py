@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from support.hurried_time import hurried_time
 from support.recordings import SPEECH, TEXT
 from yarl import URL
 
@@ -25,7 +26,7 @@ http {{
     access_log off; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
     fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
     client_max_body_size 10m;
-    limit_req_zone $binary_remote_addr zone=uploads:1m rate=20r/s;
+    limit_req_zone $binary_remote_addr zone=uploads:1m rate=50r/s;
     server {{
         listen 127.0.0.1:{port};
         location / {{
@@ -60,9 +61,10 @@ async def nginx(folder: Path, port: int, backend: URL) -> AsyncIterator[str]:
         await process.wait()
 
 
+@hurried_time
 @pytest.mark.skipif(NGINX is None, reason="needs nginx: apt-get install nginx-light")
 async def test_the_limit_of_a_proxy_is_learned_like_any_other(tmp_path: Path, unused_tcp_port: int) -> None:
-    uploads, refused = 100, 0
+    uploads, refused = 60, 0
     async with Emulator() as emulator:
         async with nginx(tmp_path, unused_tcp_port, URL(emulator.base_url)) as base_url:
             throttle = Throttle(max_concurrency=32)

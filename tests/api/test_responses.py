@@ -313,7 +313,9 @@ def test_a_compressed_answer_is_read_though_it_was_not_asked_for(encoding: str) 
 
 
 @pytest.mark.parametrize(
-    "raw", [b"", b"no gzip", gzip.compress(b"")[:5], gzip.compress(b'{"uri": "speech:x"}')[:20]]
+    "raw",
+    [b"", b"no gzip", gzip.compress(b"")[:5], gzip.compress(b'{"uri": "speech:x"}')[:20]],
+    ids=["empty", "plain", "its head cut short", "its body cut short"],  # its head has the time of day
 )
 def test_a_compressed_answer_that_is_not_sound_is_invalid(raw: bytes) -> None:
     with pytest.raises(InvalidResponseError):

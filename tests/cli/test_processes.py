@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -90,12 +91,15 @@ async def test_streams_that_are_closed_are_no_reason_to_fail(
     assert names(emulator) == expected(3)
 
 
+@posix
 async def test_two_runs_at_once_are_one(tmp_path: Path, emulator: Emulator, address: str) -> None:
     manifest = voices(tmp_path, 10)
-    emulator.add_fault(Fault.delay(1.0))
+    emulator.add_fault(Fault.delay(0.1))
     async with started("bulk", manifest, "--results", tmp_path / "r.jsonl") as command:
         await until(lambda: len(emulator.voices) > 0)
+        command.process.send_signal(signal.SIGSTOP)
         other = await run("bulk", manifest, "--results", tmp_path / "r.jsonl")
+        command.process.send_signal(signal.SIGCONT)
         ended = await command.ended()
     assert (ended.status, other.status) == (0, 3)
     assert "is in use by another run.\n" in other.out
