@@ -383,6 +383,18 @@ def test_backoff_doubles_what_it_draws_from(monkeypatch: pytest.MonkeyPatch) -> 
     assert [policy.backoff(failures) for failures in range(1, 6)] == [0.5, 1, 2, 3, 3]
 
 
+def test_each_refusal_doubles_the_wait_which_the_history_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("random.uniform", lambda _, ceiling: ceiling)
+
+    @virtual_time
+    async def run() -> None:
+        async with Emulator(faults=[Fault.return_status(503, times=4)]) as emulator:
+            voice = await upload(emulator)
+        assert [attempt.waited for attempt in voice.attempts] == pytest.approx([0, 0.5, 1, 2, 4])
+
+    run()
+
+
 @virtual_time
 async def test_the_wait_that_is_told_is_the_throttles_where_that_is_longer() -> None:
     events: list[Event] = []
