@@ -28,6 +28,7 @@ from siliconflow_voice.errors import APITimeoutError, ConfigurationError, Invali
 from siliconflow_voice.models import Voice
 from siliconflow_voice.throttle.throttle import Throttle
 from siliconflow_voice.transport.channel import Channel
+from siliconflow_voice.transport.pasted import APIKey
 from siliconflow_voice.transport.session import Connection
 from siliconflow_voice.transport.timeouts import Timeouts
 from siliconflow_voice.uploads.account import Account
@@ -61,7 +62,8 @@ class VoiceClient:
     Without ``async with``, :meth:`close` it. It belongs to the event loop that first uses it.
 
     Args:
-        api_key: The key; by default ``SILICONFLOW_API_KEY``. It goes to *base_url* and nowhere else.
+        api_key: The key, as a string, bytes or pydantic's ``SecretStr``; by default ``SILICONFLOW_API_KEY``.
+            It goes to *base_url* and nowhere else.
         base_url: The API's address, which ends in ``/v1``; by default ``SILICONFLOW_BASE_URL``, or the
             cloud in China. The international one is https://api.siliconflow.com/v1, with keys of its own.
         session: An aiohttp session to use instead of an own one. It is never closed; its headers don't
@@ -80,7 +82,7 @@ class VoiceClient:
 
     def __init__(
         self,
-        api_key: str | None = None,
+        api_key: APIKey | None = None,
         *,
         base_url: str | None = None,
         session: aiohttp.ClientSession | None = None,

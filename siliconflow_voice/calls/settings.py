@@ -14,6 +14,7 @@ from siliconflow_voice.calls.retry import RetryPolicy
 from siliconflow_voice.throttle.throttle import Throttle
 from siliconflow_voice.transport import origin
 from siliconflow_voice.transport.origin import Origin, Secret
+from siliconflow_voice.transport.pasted import APIKey
 from siliconflow_voice.transport.timeouts import Timeouts
 from siliconflow_voice.validation import at_least_one, callback, kind
 
@@ -25,7 +26,7 @@ MAX_LIST_BYTES = 256 << 20
 class ClientOptions(TypedDict, total=False):
     """What :meth:`VoiceClient.with_options` changes; each is an argument of :class:`VoiceClient`."""
 
-    api_key: str | None
+    api_key: APIKey | None
     base_url: str | None
     retry: RetryPolicy
     throttle: Throttle | None
