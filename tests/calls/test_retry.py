@@ -401,8 +401,8 @@ async def test_the_wait_that_is_told_is_the_throttles_where_that_is_longer() -> 
     async with Emulator(quota=Quota(requests=1)) as emulator:
         for_two = VoiceClient("sk-test", base_url=emulator.base_url, on_event=events.append)
         async with for_two as client:
-            for name in ("first", "second"):
-                voice = await client.upload_voice(SPEECH, custom_name=name, text=TEXT)
+            await client.upload_voice(SPEECH, custom_name="first", text=TEXT)
+            voice = await client.upload_voice(SPEECH, custom_name="second", text=TEXT)
     told = [event.seconds for event in events if isinstance(event, WaitEvent)]
     waited = [attempt.waited for attempt in voice.attempts[1:]]
     assert told == pytest.approx(waited)
