@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Mapping
 from urllib.request import getproxies, proxy_bypass
 
-import aiohttp
 from attrs import field, frozen
 from yarl import URL
 
 from siliconflow_voice.errors import ConfigurationError
+from siliconflow_voice.transport.origin import Secret
 
 __all__ = ["Proxy"]
 
@@ -19,7 +21,8 @@ class Proxy:
 
     url: URL
     """Without the credentials."""
-    auth: aiohttp.BasicAuth | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(factory=dict[str, str], repr=False)
+    """What only the proxy is sent: its ``Proxy-Authorization``."""
 
     @classmethod
     def of(cls, given: object, *, trust_env: bool, target: URL) -> Proxy | None:
@@ -62,14 +65,11 @@ class Proxy:
         except ValueError:
             host, user, password, port, url = None, None, None, None, URL()
         if url.scheme not in {"http", "https"}:
-            raise ConfigurationError(
-                f"{name} must be an http proxy, got one for {url.scheme or 'nothing'!r:.20}"
-            )
+            raise ConfigurationError(f"{name} must be an http proxy, not one of the kind {url.scheme!r:.20}")
         if not host or port is None:
             raise ConfigurationError(f"{name} is not an address such as http://proxy.example:3128")
-        auth = (
-            None
-            if user is None and password is None
-            else aiohttp.BasicAuth(user or "", password or "", "utf-8")
-        )
-        return cls(url.with_user(None).with_path("/"), auth)
+        headers: dict[str, str] = {}
+        if user is not None or password is not None:
+            login = base64.b64encode(f"{user or ''}:{password or ''}".encode()).decode()
+            headers["Proxy-Authorization"] = Secret(f"Basic {login}")
+        return cls(url.with_user(None).with_path("/"), headers)
