@@ -27,7 +27,9 @@ class Redactor:
     """
 
     def __init__(self, key: str) -> None:
-        self._pattern = re.compile("".join(f"\0*{_escaped(letter)}" for letter in key)) if key else None
+        # A run of any length only behind the first letter: one before it would take its length squared.
+        letters = r"\0*\\*".join(map(_escaped, key))
+        self._pattern = re.compile(rf"\\{{0,8}}{letters}") if key else None
 
     def __repr__(self) -> str:
         return "Redactor('***')"
@@ -40,7 +42,7 @@ class Redactor:
 def _escaped(letter: str) -> str:
     number = ord(letter)
     return (
-        rf"(?:\\*{re.escape(letter)}|\\+u(?i:{number:04x})|\\+x(?i:{number:02x})|%(?i:{number:02x})"
+        rf"(?:{re.escape(letter)}|u(?i:{number:04x})|x(?i:{number:02x})|%(?i:{number:02x})"
         rf"|&#0*{number};|&#[xX]0*(?i:{number:x});)"
     )
 
