@@ -66,8 +66,8 @@ OTHER_CLOCKS_ALLOWED = {
     ("api.refusals", "datetime.datetime.now"): "Retry-After may be a date, from a server that sends no Date",
     ("bulk.resume", "time.time"): "how long ago a run ended, which was another process",
     ("bulk.store", "time.time"): "when a record was written, for another process to read",
-    ("cli.tally", "time.perf_counter"): "counts from before there is a loop; decides nothing",
-    ("cli.tally", "time.time"): "the report's date",
+    ("cli.stats", "time.perf_counter"): "counts from before there is a loop; decides nothing",
+    ("cli.stats", "time.time"): "the report's date",
 }
 
 
