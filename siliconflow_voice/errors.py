@@ -4,7 +4,7 @@
 
     SiliconFlowError
     ├── ConfigurationError (also ValueError)      no key, a bad address, a closed client
-    ├── InvalidUploadError (also ValueError)      refused before a byte was sent: .field, .reason
+    ├── InvalidUploadError (also ValueError)      refused before a byte was sent: .field, .rule, .reason
     ├── AudioSourceError                          unreadable
     │   ├── SourceConsumedError                   can't be read a second time
     │   └── SourceChangedError                    grew, shrank or changed while it was sent
@@ -114,12 +114,15 @@ class InvalidUploadError(SiliconFlowError, ValueError):
 
     Attributes:
         field: The argument at fault: ``audio``, ``custom_name``, ``text``, ``model`` …
+        rule: The rule that it breaks, as a word that stays: ``empty``, ``too_large``, ``too_long``,
+            ``format``, ``source``, ``media_type``, ``name``, ``text``, ``type`` …; or empty.
         reason: What is wrong with it; ``message`` has both.
     """
 
-    def __init__(self, field: str, reason: str) -> None:
+    def __init__(self, field: str, reason: str, *, rule: str = "") -> None:
         super().__init__(f"{field}: {reason}")
         self.field = field
+        self.rule = rule
         self.reason = reason
 
 

@@ -27,9 +27,7 @@ class Redactor:
     """
 
     def __init__(self, key: str) -> None:
-        # A run of any length only behind the first letter: one before it would take its length squared.
-        letters = r"\0*\\*".join(map(_escaped, key))
-        self._pattern = re.compile(rf"\\{{0,8}}{letters}") if key else None
+        self._pattern = re.compile("".join(f"\0?{_escaped(letter)}" for letter in key)) if key else None
 
     def __repr__(self) -> str:
         return "Redactor('***')"
@@ -41,9 +39,10 @@ class Redactor:
 
 def _escaped(letter: str) -> str:
     number = ord(letter)
+    # Bounded, or a body of nothing but backslashes would be searched for as long as its square.
     return (
-        rf"(?:{re.escape(letter)}|u(?i:{number:04x})|x(?i:{number:02x})|%(?i:{number:02x})"
-        rf"|&#0*{number};|&#[xX]0*(?i:{number:x});)"
+        rf"(?:\\{{0,4}}{re.escape(letter)}|\\{{1,4}}u(?i:{number:04x})|\\{{1,4}}x(?i:{number:02x})"
+        rf"|%(?i:{number:02x})|&#0{{0,4}}{number};|&#[xX]0{{0,4}}(?i:{number:x});)"
     )
 
 
@@ -65,9 +64,12 @@ class Inflater:
                 yield data[start : start + piece]
             return
         try:
-            while data:
-                yield self._inflate.decompress(data, piece)
+            inflated = b""
+            # All of the input may be taken, and some of what it stands for still to come.
+            while data or len(inflated) == piece:
+                inflated = self._inflate.decompress(data, piece)
                 data = self._inflate.unconsumed_tail
+                yield inflated
         except zlib.error:
             raise ValueError("the answer can't be decompressed") from None
 

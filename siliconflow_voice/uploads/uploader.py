@@ -82,6 +82,8 @@ class Uploader:
         try:
             check_choice("encoding", upload.encoding, Encoding)
             check_texts(limits, custom_name=upload.custom_name, text=upload.text, model=upload.model)
+            if limits is not None:
+                reading.largest = limits.max_bytes
             async with asyncio.timeout_at(until):
                 facts = await reading.facts(measure=limits is not None, digest=digest)
             check_audio(limits, facts, source.filename)
@@ -169,7 +171,7 @@ class OpenUpload:
                 text=upload.text,
                 encoding=upload.encoding,
                 media_type=self.facts.media_type,
-                audio_format=self.facts.format,
+                extension=self.facts.extension,
             ),
             parse=partial(parse_voice, wanted),
             subject=upload.custom_name,

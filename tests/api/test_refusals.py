@@ -154,3 +154,11 @@ def test_a_key_is_looked_for_in_time_that_grows_with_the_text_alone(run: str) ->
     began = time.process_time()
     assert Redactor(KEY)(text) == text
     assert time.process_time() - began < 0.5
+
+
+@pytest.mark.parametrize("filling", ["\0", "\\", "&#0", "&#x0", "%", "s", "sk-te", "\\u00"])
+def test_a_body_that_is_almost_the_key_is_searched_in_one_pass(filling: str) -> None:
+    body = (filling * (1 << 20))[: 1 << 20].encode()
+    error = parse_uri(Answer(500, {}, body, redact=Redactor(KEY)))
+    assert isinstance(error, errors.ServerError)
+    assert len(error.body) == 4096
