@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -13,6 +14,14 @@ from siliconflow_voice import RetryPolicy, VoiceClient
 from siliconflow_voice.emulator import Emulator
 
 pytest_plugins = ["siliconflow_voice.emulator.pytest_plugin"]
+
+
+def pytest_configure() -> None:
+    """Meet signals as in a terminal, also where the tests run in the background: SIGINT is ignored there."""
+    for name, handler in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
