@@ -32,7 +32,7 @@ MOST_HELD = 32
 _THREADS = 4
 _BUFFERS_KEPT = MOST_HELD
 
-# Seconds that work may wait until another thread takes part: a disk is slow, or one thread hangs on it.
+# Seconds that results and work may wait: then the disk is slow, or a thread hangs on it.
 _PATIENCE = 0.01
 # Seconds that closing waits for a read: one on a network file system that is gone may never end.
 _LAST_READS = 5.0
@@ -65,15 +65,19 @@ class _Results:
         self._arrived = deque[tuple[asyncio.Future[Any], Any, BaseException | None]]()
         self._told = False
 
-    def put(self, future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
-        """Hand over a result, in a thread."""
+    def add(self, future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
+        """Put down a result, in a thread."""
         self._arrived.append((future, result, error))
-        if not self._told:
-            self._told = True
-            _call_in(self.loop, self._deliver)
 
-    def _deliver(self) -> None:
-        # First: what arrives from now on tells the loop again, or is found below.
+    def wake(self) -> None:
+        """Wake the loop, in a thread, if there is anything that it wasn't woken for."""
+        if self._arrived and not self._told:
+            self._told = True
+            _call_in(self.loop, self.deliver)
+
+    def deliver(self) -> None:
+        """Hand out what has come, in the loop."""
+        # First: what arrives from now on wakes the loop again, or is found below.
         self._told = False
         while self._arrived:
             future, result, error = self._arrived.popleft()
@@ -91,8 +95,10 @@ _Job: TypeAlias = "tuple[Callable[[], Any], asyncio.Future[Any] | None, _Results
 class ReadPool:
     """A few reading threads, and the buffers that they read into.
 
-    One thread does all the work as long as that doesn't wait. Threads that compete for the interpreter with
-    the loop, and with each other, spend more on that than on reading what the system has in its cache.
+    Threads that compete for the interpreter with the loop, and with each other, spend more on that than on
+    reading what the system has in its cache. So one thread does all the work as long as that doesn't wait,
+    and wakes the loop when there is nothing left to do: the loop, which has nothing to send meanwhile, does
+    not compete. What takes longer is handed out, and shared with further threads, as a timer says.
 
     To read into fresh memory takes three times as long as to read into memory that was used before.
     """
@@ -124,7 +130,7 @@ class ReadPool:
         future: asyncio.Future[T] = loop.create_future()
         self._add((function, future, self._results))
         if self._timer is None:
-            self._timer = loop.call_later(_PATIENCE, self._look, loop, self._added)
+            self._timer = loop.call_later(_PATIENCE, self._look, self._results, self._added)
         return future
 
     def later(self, function: Callable[[], object]) -> None:
@@ -132,7 +138,7 @@ class ReadPool:
         if self._closed:  # better on the loop than never
             function()
         else:
-            self._add((function, None, None))
+            self._add((function, None, self._results))
 
     def borrow(self) -> bytearray:
         """Return a buffer of :data:`BLOCK` bytes."""
@@ -177,14 +183,17 @@ class ReadPool:
     def _alive(self) -> list[threading.Thread]:
         return [thread for thread in self._threads if thread.is_alive()]
 
-    def _look(self, loop: asyncio.AbstractEventLoop, added: int) -> None:
-        """Let another thread take part if what was added by the last look still waits."""
+    def _look(self, results: _Results, added: int) -> None:
+        """Hand out what is done; let another thread take part if what was there at the last look waits."""
         waiting = self._jobs.qsize()
+        results.deliver()
         if self._added - waiting < added:
             self._threads = self._alive()
             if len(self._threads) < _THREADS:
                 self._start(lasting=False)
-        self._timer = loop.call_later(_PATIENCE, self._look, loop, self._added) if waiting else None
+        self._timer = None
+        if waiting:
+            self._timer = results.loop.call_later(_PATIENCE, self._look, results, self._added)
 
     def _start(self, *, lasting: bool) -> None:
         # Daemons: at its end, the interpreter must not wait for a file system that is gone.
@@ -210,8 +219,11 @@ def _work(jobs: SimpleQueue[_Job | None], *, lasting: bool) -> None:
             if not lasting:
                 jobs.put(None)
             return
-        _carry_out(*job)
-        del job  # it would hold its result while there is nothing to do
+        function, future, results = job
+        _carry_out(function, future, results)
+        if results is not None and jobs.empty():
+            results.wake()
+        del job, function, future, results  # they would hold a result while there is nothing to do
 
 
 def _carry_out(
@@ -223,11 +235,11 @@ def _carry_out(
     try:
         result = function()
     except BaseException as error:
-        if results is None:
+        if future is None:
             logger.exception("%r failed", function)
         problem = error
     if future is not None and results is not None:
-        results.put(future, result, problem)
+        results.add(future, result, problem)
 
 
 def _end(ended: asyncio.Future[None]) -> None:

@@ -73,6 +73,16 @@ async def test_where_one_thread_hangs_another_does_what_waits_and_ends() -> None
     assert not hung.result().is_alive()
 
 
+async def test_a_result_does_not_wait_for_work_that_hangs() -> None:
+    pool, hanging = ReadPool(), Hanging()
+    done, hung = pool.begin(threading.current_thread), pool.begin(hanging)
+    assert hanging.reached.wait(30)
+    thread = await done
+    hanging.go_on.set()
+    assert await hung is thread
+    await pool.close()
+
+
 async def test_a_few_threads_are_the_most(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pools, "_PATIENCE", 0.0)
     pool, work = ReadPool(), [Hanging() for _ in range(8)]
@@ -127,8 +137,11 @@ def test_a_pool_outlives_a_loop() -> None:
     asyncio.run(pool.close())
 
 
-async def test_the_thread_of_a_pool_that_is_not_closed_ends_with_it() -> None:
-    thread = await ReadPool().begin(threading.current_thread)
+def test_the_thread_of_a_pool_that_is_not_closed_ends_with_it() -> None:
+    async def work() -> threading.Thread:
+        return await ReadPool().begin(threading.current_thread)
+
+    thread = asyncio.run(work())
     gc.collect()
     thread.join(30)
     assert not thread.is_alive()
