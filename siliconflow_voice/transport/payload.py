@@ -16,8 +16,9 @@ from siliconflow_voice.audio.blocks import Block
 from siliconflow_voice.audio.pool import followed_by
 from siliconflow_voice.errors import SiliconFlowError
 
-# Encoded to less than 128 KiB, for which malloc would fetch fresh memory, which is slow to touch.
-_PIECE = 90 << 10
+# Encoded to less than 128 KiB, for which malloc would fetch fresh memory, which is slow to touch; and so
+# that thirty-two uploads' pieces, sent in one turn of the loop, hold it up for less than 10 ms.
+_PIECE = 60 << 10
 
 __all__ = ["RequestPayload", "Transfer"]
 
@@ -28,6 +29,10 @@ class Transfer:
 
     on_sent: Callable[[int], None] | None = None
     """Called with the bytes of audio handed over so far."""
+    was_used: Callable[[object], bool] | None = None
+    """Tells whether a connection was used before."""
+    reused: bool = False
+    """Whether this attempt's connection was: it may have been closed while it was idle."""
     sent: int = 0
     """Bytes of the body handed to the connection."""
     received: int = 0
@@ -52,6 +57,9 @@ class Transfer:
         """Note that a body is being written, and let no byte of it wait in a buffer of ours."""
         self._writer = writer
         self._under_way = True
+        if self.was_used is not None:
+            # aiohttp's writers have it; its abstract one does not say so.
+            self.reused = self.was_used(getattr(writer, "protocol", None))
         # Kept, since aiohttp's writer forgets it as soon as the connection is closed.
         transport = self._transport = writer.transport
         if transport is not None:

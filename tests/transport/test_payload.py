@@ -146,7 +146,7 @@ async def test_audio_of_unknown_size_gives_a_body_of_unknown_size() -> None:
 async def test_a_long_block_is_encoded_to_short_ones() -> None:
     writer = Writer()
     await RequestPayload(BASE64, blocks_of([bytes(3 << 18)]), 3 << 18, Transfer()).write(writer)
-    assert writer.longest == 120 << 10
+    assert writer.longest == 80 << 10
 
 
 @pytest.mark.parametrize(
