@@ -1,4 +1,4 @@
-"""An HTTP answer: decompressed, decoded, and without the key that it may echo."""
+"""An HTTP answer: decompressed, decoded, and without the API key that it may echo."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _COMPRESSED = frozenset({"gzip", "x-gzip", "deflate"})
 
 
 class Redactor:
-    """Blots a key out of texts that a server sent, however it is escaped there.
+    """Blots a key out of a server's texts, however it is escaped there.
 
     Each character of the key is also found as JSON, URLs and HTML escape it, and between the zero bytes of
     UTF-16.
@@ -46,17 +46,17 @@ def _escaped(letter: str) -> str:
 
 
 class Inflater:
-    """Decompresses what was compressed though it was not asked for, in pieces of bounded size."""
+    """Decompresses an answer in pieces of bounded size: proxies compress even if they are not asked to."""
 
     def __init__(self, encoding: str) -> None:
         known = encoding.lower() in _COMPRESSED
         self._inflate = zlib.decompressobj(zlib.MAX_WBITS | 32) if known else None
 
     def feed(self, data: bytes, piece: int) -> Generator[bytes, None, None]:
-        """Yield what *data* adds, in pieces of at most so many bytes.
+        """Yield the decompressed *data*, in pieces of at most *piece* bytes.
 
         Raises:
-            ValueError: It is not sound.
+            ValueError: It can't be decompressed.
         """
         if self._inflate is None:
             for start in range(0, len(data), piece):
@@ -67,7 +67,7 @@ class Inflater:
                 yield self._inflate.decompress(data, piece)
                 data = self._inflate.unconsumed_tail
         except zlib.error:
-            raise ValueError("the compressed answer is not sound") from None
+            raise ValueError("the answer can't be decompressed") from None
 
 
 @frozen
@@ -78,17 +78,17 @@ class Answer:
     headers: Mapping[str, str] = field(factory=dict[str, str], repr=False)
     raw: bytes = field(default=b"", repr=False)
     overlong: bool = False
-    """Whether it went on after *raw*, and was not read further."""
+    """Whether it is longer than *raw*, and was not read further."""
     streamed: bool = False
-    """Whether *raw* is only its beginning, as the rest was parsed as it came."""
+    """Whether *raw* is only its beginning, since the rest was parsed while it arrived."""
     limit: int = 1 << 20
     """Bytes that the body may have."""
     redact: Redactor = field(factory=lambda: Redactor(""), repr=False)
-    """Blots out the key of all that is read of it: servers do echo keys."""
+    """Blots the API key out of everything read from the answer: servers do echo keys."""
 
     @property
     def trace_id(self) -> str | None:
-        """What the vendor's support asks for; None if the header is not like one."""
+        """``x-siliconcloud-trace-id``, for SiliconFlow's support; None if the header is not a trace id."""
         value = self.header(TRACE_ID)
         return value if _TRACE_ID.fullmatch(value) and "***" not in value else None
 
@@ -98,17 +98,17 @@ class Answer:
         return 200 <= self.status < 300
 
     def header(self, name: str) -> str:
-        """Return a header's value, or nothing."""
+        """Return a header's value, or an empty string."""
         return self.redact(self.headers.get(name, ""))
 
     def text(self) -> str:
-        """Return the beginning of the body, as far as an error keeps it, without the key."""
+        """Return the beginning of the body, up to the length that an error keeps, without the key."""
         # A key may be cut at the end of what is kept: look a little further.
         return self.redact(self.raw[: BODY_KEPT * 8].decode("utf-8", "replace"))[:BODY_KEPT]
 
 
 def shown(text: str) -> str:
-    """Return a server's text on one line of bearable length."""
+    """Return a server's text as one line of bounded length."""
     line = " ".join(text[:BODY_KEPT].split())
     kept = "".join(
         letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in line[:_MESSAGE_KEPT]
