@@ -162,10 +162,12 @@ class ReadPool:
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[None] = loop.create_future()
         # Not in the loop's own executor: that is the user's, and its threads hold up the interpreter's end.
-        threading.Thread(target=self._join, args=(loop, ended), daemon=True).start()
+        joining = threading.Thread(target=self._join, args=(loop, ended), daemon=True)
+        joining.start()
         try:
             async with asyncio.timeout(_LAST_READS):
                 await ended
+            joining.join()  # it has nothing left to do
         except TimeoutError:
             logger.warning("A read has not ended %g s after the client was closed: it is left", _LAST_READS)
 

@@ -74,5 +74,20 @@ def _begin_and_wait(pool: ReadPool, function: Callable[[], T]) -> asyncio.Future
     return loop.wait_for(job) if isinstance(loop, PatientLoop) else job
 
 
+_close = ReadPool.close
+
+
+async def _close_and_wait(pool: ReadPool) -> None:
+    loop = asyncio.get_running_loop()
+    if not isinstance(loop, PatientLoop):
+        return await _close(pool)
+    closed = loop.wait_for(loop.create_future())
+    try:
+        await _close(pool)
+    finally:
+        closed.set_result(None)
+
+
 # Its threads are its own, and no executor's.
+ReadPool.close = _close_and_wait  # type: ignore[method-assign,assignment]
 ReadPool.begin = _begin_and_wait  # type: ignore[method-assign,assignment]
