@@ -22,6 +22,9 @@ def recordings(tmp_path: Path) -> None:
     (tmp_path / "b.wav").write_bytes(WAV.read_bytes())
 
 
+CONVERT = "convert it first, for example with `ffmpeg -i FILE out.wav`"
+
+
 async def problems(path: Path | Manifest, **options: Any) -> list[str]:
     """Give what is told, in its order, and see that it was counted."""
     told: list[Problem] = []
@@ -82,7 +85,7 @@ async def test_all_that_is_wrong_with_a_recording_is_told(tmp_path: Path) -> Non
     limits = AudioLimits(formats=frozenset({"mp3"}), max_bytes=10, max_seconds=1)
     assert await problems(csv_file(tmp_path, "b.wav,a,text"), limits=limits) == [
         f"line 2, column audio: {name} is {name.stat().st_size:,} bytes; the limit is 10",
-        f"line 2, column audio: {name} is wav; supported: mp3; convert it first, for example with `ffmpeg -i FILE out.wav`",
+        f"line 2, column audio: {name} is wav; supported: mp3; {CONVERT}",
         f"line 2, column audio: {name} lasts 3.6 s; the limit is 1 s",
     ]
 
