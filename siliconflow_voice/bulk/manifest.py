@@ -1,16 +1,14 @@
-"""Manifests: the uploads of a run from a CSV or JSON Lines file, of which a wrong row stops no other."""
+"""Manifests: the uploads of a run from the rows of a table, of which a wrong one stops no other."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import re
-import threading
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import aclosing, closing
 from pathlib import Path
-from typing import BinaryIO, Generic, TypeVar, cast
+from typing import BinaryIO, TypeVar, cast
 
 from attrs import field, frozen
 
@@ -21,6 +19,7 @@ from siliconflow_voice.audio.readings import Reading
 from siliconflow_voice.audio.source import Audio, AudioSource, PathSource
 from siliconflow_voice.bulk.rows import NEEDED, OPTIONAL, Row, check_encoding, check_format, read_rows
 from siliconflow_voice.errors import ConfigurationError, InvalidUploadError
+from siliconflow_voice.threads import OwnThread
 from siliconflow_voice.uploads.values import DEFAULT_MODEL, VoiceUpload
 from siliconflow_voice.validation import check_choice
 
@@ -123,12 +122,17 @@ class Manifest:
                     yield upload
 
     async def _read(self, make: Callable[[Row], T]) -> AsyncGenerator[list[T], None]:
-        reader = _Reader(self._chunks(make))
+        chunks = self._chunks(make)
+        thread = OwnThread("manifest")
         try:
-            while chunk := await asyncio.to_thread(reader.take):
+            while chunk := await thread.run(next, chunks, list[T]()):
                 yield chunk
+        except GeneratorExit:
+            await thread.run(chunks.close)
+            raise
         finally:
-            reader.close()
+            # Behind a read that was abandoned, which may take long.
+            thread.close(chunks.close)
 
     def _chunks(self, make: Callable[[Row], T]) -> Generator[list[T], None, None]:
         chunk: list[T] = []
@@ -219,32 +223,6 @@ class _ConfinedReading(PathReading):
             )
         self._path = resolved
         return super()._open()
-
-
-class _Reader(Generic[T]):
-    """Reads chunks in threads, one after the other; closes after the last, an abandoned one included."""
-
-    def __init__(self, chunks: Generator[list[T], None, None]) -> None:
-        self._chunks = chunks
-        self._lock = threading.Lock()
-        self._closed = False
-
-    def take(self) -> list[T]:
-        """Read the next one, in a thread; an empty one is the last."""
-        with self._lock:
-            chunk = list[T]() if self._closed else next(self._chunks, list[T]())
-        if self._closed:
-            self.close()
-        return chunk
-
-    def close(self) -> None:
-        """Close the file: here, unless it is being read, and then there."""
-        self._closed = True
-        if self._lock.acquire(blocking=False):
-            try:
-                self._chunks.close()
-            finally:
-                self._lock.release()
 
 
 def _path(name: str, path: object) -> str:

@@ -73,7 +73,7 @@ async def test_a_journal_of_another_account_stops_it(
     async with Emulator(api_key="sk-test-of-another", account="another", port=0) as other:
         assert await bulk(manifest, base_url=other.base_url) == 3
         assert other.voices == []
-    assert f"voices.journal is of uploads to {address}, not to http" in capsys.readouterr().out
+    assert f"voices.journal records uploads to {address}, not to http" in capsys.readouterr().out
 
 
 async def test_a_journal_in_no_folder_stops_it(
@@ -141,4 +141,4 @@ async def test_a_setting_that_only_the_run_can_refuse_is_bad_usage(
     tmp_path: Path, address: str, capsys: Captured
 ) -> None:
     assert await bulk(voices(tmp_path), settle=math.nan) == 2
-    assert capsys.readouterr().err == "siliconflow-voice: settle takes seconds from 0, not nan.\n"
+    assert capsys.readouterr().err == "siliconflow-voice: settle must be seconds, at least 0, got nan.\n"
