@@ -187,7 +187,7 @@ def test_a_client_belongs_to_one_loop() -> None:
         async with Emulator() as emulator:
             client = VoiceClient("sk-test", base_url=emulator.base_url)
             await client.list_voices()
-            await client._uploader.engine.connection.session().close()
+            await client._uploader.engine.channel.connection.session().close()
         return client
 
     client = asyncio.run(use())

@@ -13,7 +13,7 @@ from siliconflow_voice.bulk.resume import Resumption
 from siliconflow_voice.bulk.sqlite import SQLiteJournal
 from siliconflow_voice.bulk.store import Entry
 from siliconflow_voice.errors import AmbiguousUploadError
-from siliconflow_voice.models import Failure, Voice
+from siliconflow_voice.models import Voice
 from siliconflow_voice.uploads.uploader import OpenUpload
 from siliconflow_voice.uploads.values import Status, VoiceUpload
 
@@ -74,12 +74,10 @@ class Journaling:
             if candidates
             else "the next run will look for its voice"
         )
-        error = AmbiguousUploadError(
+        return AmbiguousUploadError(
             f"An earlier attempt sent this upload and never learned the result; {found}",
             candidates=candidates,
         )
-        error.failure = Failure.UNKNOWN
-        return error
 
 
 def entry_of(upload: VoiceUpload, opened: OpenUpload) -> Entry:

@@ -125,10 +125,10 @@ class Manifest:
         chunks = self._chunks(make)
         thread = OwnThread("manifest")
         try:
-            while chunk := await thread.run(next, chunks, list[T]()):
+            while chunk := await thread.run(lambda: next(chunks, list[T]())):
                 yield chunk
         except GeneratorExit:
-            await thread.run(chunks.close)
+            chunks.close()  # the thread is not in it: it has just given a chunk
             raise
         finally:
             # Behind a read that was abandoned, which may take long.

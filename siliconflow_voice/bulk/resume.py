@@ -79,7 +79,7 @@ async def resume(journal: SQLiteJournal, uploader: Uploader, *, settle: float) -
         JournalError: It is another account's, or can't be used.
         APIStatusError: The account can't be listed; as are APIConnectionError and InvalidResponseError.
     """
-    key, address = uploader.engine.key, str(uploader.engine.base_url)
+    key, address = uploader.settings.api_key, str(uploader.settings.base_url)
     last = await journal.last_run()
     if last is not None and last.address != address:
         raise JournalError(f"The journal {journal.path} records uploads to {last.address}, not to {address}")
@@ -89,7 +89,7 @@ async def resume(journal: SQLiteJournal, uploader: Uploader, *, settle: float) -
         # is that on the wall, since it was another process; one that was set back makes it wait no longer.
         over = max(record.at for record in unknown) + (inf if last is None else last.deadline)
         await asyncio.sleep(min(settle, max(0.0, over + settle - time.time())))
-    voices = await uploader.list_voices(uploader.engine.until())
+    voices = await uploader.list_voices(uploader.until())
     if last is not None and last.fingerprint != _fingerprint(key, last.salt):
         _check_account(journal.path, await journal.any_uri(), unknown, voices)
     others = await journal.uris_of({record.custom_name for record in unknown})
@@ -97,9 +97,9 @@ async def resume(journal: SQLiteJournal, uploader: Uploader, *, settle: float) -
         before = Before.load(last.before if last is not None else b"")
         resumption, before = await thread.run(_look_up, unknown, voices, before, others)
     salt = secrets.token_bytes(16)
-    deadline = inf if uploader.engine.retry.deadline is None else uploader.engine.retry.deadline
+    deadline = uploader.settings.retry.deadline
     await journal.begin_run(
-        LastRun(address, salt, _fingerprint(key, salt), deadline, before.dump()),
+        LastRun(address, salt, _fingerprint(key, salt), inf if deadline is None else deadline, before.dump()),
         found={upload: voice.uri for upload, voice in resumption.found.items()},
         absent=resumption.absent,
     )

@@ -188,14 +188,13 @@ class _Worker:
         """
         run, size = self._run, None
         try:
-            engine = run.client._ready()  # noqa: SLF001 - of one package
-            uploader = run.client._uploader  # noqa: SLF001 - likewise
+            uploader = run.client.uploader()
             opened = await uploader.open(
-                self._upload, until=engine.until(), digest=run.journaling is not None
+                self._upload, until=uploader.until(), digest=run.journaling is not None
             )
             async with aclosing(opened):
                 size = opened.facts.size
-                deadline = Deadline(engine.retry.deadline)
+                deadline = Deadline(uploader.settings.retry.deadline)
                 if run.journaling is None:
                     status, voice = await self._send(opened, deadline)
                 else:
