@@ -48,6 +48,7 @@ LEVELS = {unit: level for level, units in enumerate(LAYERS) for unit in units}
 MAY_IMPORT = {
     "aiohttp": {"transport", "client", "calls.engine", "options", "emulator"},
     "tenacity": {"calls.retry"},
+    "python_calamine": {"bulk.workbook"},
     "sqlite3": {"bulk.store", "bulk.journal_file", "bulk.checking"},
 }
 
