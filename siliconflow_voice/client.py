@@ -23,7 +23,7 @@ from siliconflow_voice.calls.engine import Engine
 from siliconflow_voice.calls.events import Event
 from siliconflow_voice.calls.operation import Operation
 from siliconflow_voice.calls.retry import RetryPolicy
-from siliconflow_voice.calls.settings import ClientOptions, Settings
+from siliconflow_voice.calls.settings import MAX_LIST_BYTES, ClientOptions, Settings
 from siliconflow_voice.errors import APITimeoutError, ConfigurationError, InvalidUploadError
 from siliconflow_voice.models import Voice
 from siliconflow_voice.throttle.throttle import Throttle
@@ -72,6 +72,7 @@ class VoiceClient:
         limits: What is refused before it is sent; None turns the checks of audio, names and texts off.
         on_event: Called with an :data:`Event` for each attempt, wait and outcome. What it raises is logged.
         allow_http: Let the key go unencrypted to an address that is not this machine's.
+        max_list_bytes: Bytes that the account's list may have, where a voice takes some 200.
 
     Raises:
         ConfigurationError: There is no key, or the address or an option is invalid.
@@ -89,11 +90,12 @@ class VoiceClient:
         limits: AudioLimits | None = AudioLimits(),
         on_event: Callable[[Event], object] | None = None,
         allow_http: bool = False,
+        max_list_bytes: int = MAX_LIST_BYTES,
     ) -> None:
         check_kind("session", session, aiohttp.ClientSession, or_none=True)
         check_kind("throttle", throttle, Throttle, or_none=True)
         # What api_key and base_url are given as, their converters make keys and addresses of.
-        settings = Settings(api_key, base_url, retry, timeouts, limits, on_event, allow_http)
+        settings = Settings(api_key, base_url, retry, timeouts, limits, on_event, allow_http, max_list_bytes)
         account = Account(Throttle() if throttle is None else throttle)
         self._set_up(settings, account, _Process(Connection(session)), owns_process=True)
 
@@ -254,11 +256,7 @@ class VoiceClient:
         except TimeoutError:
             raise APITimeoutError(f"The deadline passed while another call ensures {custom_name}") from None
         try:
-            voices = await uploader.list_voices(until)
-            # What may be under way is not to be taken for old.
-            if not uploader.known.busy:
-                uploader.known.learn(voices)
-            found = next((voice for voice in voices if likeness(voice) == likeness(wanted)), None)
+            found = await uploader.look_for(wanted, until)
             return found or await self.upload_voice(
                 audio,
                 custom_name=custom_name,

@@ -13,8 +13,6 @@ __all__ = ["Encoding", "Envelope", "Request", "delete_voice", "list_voices", "up
 Encoding: TypeAlias = Literal["multipart", "base64"]
 
 _ANSWER = 1 << 20
-# A voice takes some 200 bytes of the list, and the list has no pages.
-_LIST = 256 << 20
 
 # The extension that servers and proxies expect with a media type.
 _EXTENSIONS = {"mp3": "mp3", "wav": "wav", "opus": "opus", "pcm": "pcm"}
@@ -79,9 +77,9 @@ def upload_voice(
     )
 
 
-def list_voices() -> Request:
-    """``GET /audio/voice/list``."""
-    return Request("list_voices", "GET", "audio/voice/list", max_answer=_LIST)
+def list_voices(most: int) -> Request:
+    """``GET /audio/voice/list``, whose answer may have so many bytes: it has no pages."""
+    return Request("list_voices", "GET", "audio/voice/list", max_answer=most)
 
 
 def delete_voice(uri: str) -> Request:

@@ -106,7 +106,7 @@ async def resume(journal: SQLiteJournal, uploader: Uploader, *, settle: float) -
     for voice in resumption.found.values():
         uploader.known.add(voice.uri)
     if not uploader.known.busy:
-        uploader.known.learn(voices)
+        uploader.known.learn(hash(voice.uri) for voice in voices)
     return resumption
 
 

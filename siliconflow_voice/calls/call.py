@@ -168,7 +168,11 @@ class Call(Generic[T]):
         except SiliconFlowError as error:
             return Failed(error, Failure.FINAL)
         answer = await self.channel.send(
-            operation.request, operation.payload(transfer), transfer, self.deadline.last_attempt
+            operation.request,
+            operation.payload(transfer),
+            transfer,
+            self.deadline.last_attempt,
+            operation.voices(),
         )
         if isinstance(answer, SiliconFlowError):
             return Failed(answer, classify(answer, body_sent=transfer.body_sent))

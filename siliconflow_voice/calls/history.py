@@ -78,16 +78,15 @@ class History:
 
 
 def _facts(outcome: Success[Any] | Failed) -> dict[str, Any]:
-    match outcome:
-        case Success(status=status, trace_id=trace_id):
-            return {"status": status, "trace_id": trace_id}
-        case Failed(error=error, failure=failure):
-            facts: dict[str, Any] = {"cause": f"{type(error).__name__}: {error.message}", "failure": failure}
-            if isinstance(error, APIStatusError | InvalidResponseError):
-                facts |= {"status": error.status, "trace_id": error.trace_id}
-            if isinstance(error, APIStatusError):
-                facts["code"] = error.code
-            return facts
+    if isinstance(outcome, Success):
+        return {"status": outcome.status, "trace_id": outcome.trace_id}
+    error = outcome.error
+    facts: dict[str, Any] = {"cause": f"{type(error).__name__}: {error.message}", "failure": outcome.failure}
+    if isinstance(error, APIStatusError | InvalidResponseError):
+        facts |= {"status": error.status, "trace_id": error.trace_id}
+    if isinstance(error, APIStatusError):
+        facts["code"] = error.code
+    return facts
 
 
 def guarded(callback: Callable[..., object], *arguments: object) -> None:

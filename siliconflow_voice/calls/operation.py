@@ -7,8 +7,9 @@ from typing import Generic, TypeAlias, TypeVar
 
 from attrs import define, frozen
 
+from siliconflow_voice.api.answers import Answer
 from siliconflow_voice.api.requests import Request
-from siliconflow_voice.api.responses import Answer
+from siliconflow_voice.api.voicelist import VoiceList
 from siliconflow_voice.audio.blocks import Block
 from siliconflow_voice.errors import SiliconFlowError
 from siliconflow_voice.models import Attempt, Failure
@@ -76,6 +77,10 @@ class Operation(Generic[T]):
 
     def blocks(self) -> AsyncGenerator[Block, None] | None:
         """Return the audio from its start, or None if there is none."""
+        return None
+
+    def voices(self) -> VoiceList | None:
+        """Return what accepts the voices of a list in this attempt, or None if it is not a list."""
         return None
 
     def sent(self, audio: int) -> None:

@@ -15,9 +15,11 @@ from siliconflow_voice.throttle.throttle import Throttle
 from siliconflow_voice.transport import origin
 from siliconflow_voice.transport.origin import Origin, Secret
 from siliconflow_voice.transport.timeouts import Timeouts
-from siliconflow_voice.validation import callback, kind
+from siliconflow_voice.validation import at_least_one, callback, kind
 
-__all__ = ["ClientOptions", "Settings"]
+__all__ = ["MAX_LIST_BYTES", "ClientOptions", "Settings"]
+
+MAX_LIST_BYTES = 256 << 20
 
 
 class ClientOptions(TypedDict, total=False):
@@ -31,6 +33,7 @@ class ClientOptions(TypedDict, total=False):
     limits: AudioLimits | None
     on_event: Callable[[Event], object] | None
     allow_http: bool
+    max_list_bytes: int
 
 
 @frozen
@@ -48,6 +51,7 @@ class Settings:
     limits: AudioLimits | None = field(validator=kind(AudioLimits, or_none=True))
     on_event: Callable[[Event], object] | None = field(validator=callback)
     allow_http: bool
+    max_list_bytes: int = field(validator=at_least_one)
 
     def __attrs_post_init__(self) -> None:
         if not self.allow_http:

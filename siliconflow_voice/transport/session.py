@@ -26,7 +26,7 @@ class _Connector(aiohttp.TCPConnector):
 
     def __init__(self) -> None:
         # The throttle bounds the requests under way; a second bound would only hide it.
-        super().__init__(limit=0)
+        super().__init__(limit=0)  # pyright: ignore[reportUnknownMemberType] - aiohttp's own hint is partial
         self._used: WeakSet[object] = WeakSet()
         self.used_again: WeakSet[object] = WeakSet()
 
@@ -41,17 +41,19 @@ class _Connector(aiohttp.TCPConnector):
             if connection.protocol not in self._used:
                 self._used.add(connection.protocol)
                 return connection
-            if not _has_news(connection.transport):
+            if not has_news(connection.transport):
                 self.used_again.add(connection.protocol)
                 return connection
             connection.close()
 
 
-def _has_news(transport: asyncio.Transport | None) -> bool:
+def has_news(transport: asyncio.Transport | None) -> bool:
     """Whether something came over an idle connection: nothing but its end could."""
     socket = None if transport is None else transport.get_extra_info("socket")
     if socket is None or socket.fileno() < 0:
         return True
+    if not hasattr(select, "poll"):  # Windows
+        return bool(select.select([socket], [], [], 0)[0])
     poll = select.poll()
     poll.register(socket, select.POLLIN)
     return bool(poll.poll(0))

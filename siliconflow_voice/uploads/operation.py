@@ -9,7 +9,8 @@ from typing import Protocol, TypeAlias
 
 from attrs import define
 
-from siliconflow_voice.api.responses import Answer, parse_uri
+from siliconflow_voice.api.answers import Answer
+from siliconflow_voice.api.responses import parse_uri
 from siliconflow_voice.audio.blocks import Block
 from siliconflow_voice.audio.readings import Reading
 from siliconflow_voice.calls.deadline import Deadline
@@ -17,7 +18,7 @@ from siliconflow_voice.calls.history import guarded
 from siliconflow_voice.calls.operation import Failed, Operation, Outcome, Success
 from siliconflow_voice.errors import AmbiguousUploadError, SiliconFlowError
 from siliconflow_voice.models import Failure, Voice
-from siliconflow_voice.uploads.recovery import KnownVoices
+from siliconflow_voice.uploads.recovery import Keep, KnownVoices
 
 __all__ = ["AttemptGuard", "Progress", "Search", "Upload", "parse_voice"]
 
@@ -38,7 +39,7 @@ class AttemptGuard(Protocol):
 class Search:
     """How a voice whose answer was lost is looked for."""
 
-    list_voices: Callable[[float | None], Awaitable[list[Voice]]]
+    list_voices: Callable[[float | None, Keep], Awaitable[list[Voice]]]
     """Lists the account by a time of the loop's."""
     deadline: Deadline
     settling: float

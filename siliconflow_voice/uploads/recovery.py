@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from array import array
 from collections import Counter
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Iterable
 from contextlib import contextmanager
 from typing import Literal, Protocol, TypeAlias
 
@@ -14,7 +14,7 @@ from attrs import define, evolve, field
 from siliconflow_voice.errors import AmbiguousUploadError, SiliconFlowError
 from siliconflow_voice.models import Voice
 
-__all__ = ["KnownVoices", "Likeness", "OnAmbiguous", "likeness"]
+__all__ = ["Keep", "KnownVoices", "Likeness", "OnAmbiguous", "likeness"]
 
 OnAmbiguous: TypeAlias = Literal["reconcile", "raise", "retry"]
 
@@ -33,7 +33,9 @@ class _Described(Protocol):
     def text(self) -> str: ...
 
 
-ListVoices: TypeAlias = Callable[[], Awaitable[list[Voice]]]
+Keep: TypeAlias = Callable[[Voice], bool]
+ListVoices: TypeAlias = Callable[[Keep], Awaitable[list[Voice]]]
+"""Lists the account, and returns those voices that are to be kept."""
 Likeness: TypeAlias = "tuple[str, str, str]"
 
 
@@ -70,9 +72,9 @@ class KnownVoices:
         """Remember a voice that some upload is known to have made."""
         self._made.append(hash(uri))
 
-    def learn(self, voices: list[Voice]) -> None:
-        """Remember all that the account has."""
-        self._listed.update(hash(voice.uri) for voice in voices)
+    def learn(self, hashes: Iterable[int]) -> None:
+        """Remember all that the account has, by the hashes of the uris."""
+        self._listed.update(hashes)
         self.complete = True
 
     def lose(self, wanted: Voice) -> None:
@@ -101,13 +103,22 @@ class KnownVoices:
                 now = asyncio.get_running_loop().time()
                 if not self.complete and now >= self._try_again_at:
                     self._try_again_at = now + _TRY_AGAIN
-                    self.learn(await list_voices())
+                    await list_voices(self._note)
+                    self.complete = True
         except (SiliconFlowError, TimeoutError):
             return False
         except asyncio.CancelledError:
             self._try_again_at = 0.0  # it was not the service that failed: let another try
             raise
         return self.complete
+
+    def _note(self, voice: Voice) -> bool:
+        """Remember a voice that was there before, and hold no more of it than that."""
+        self._listed.add(hash(voice.uri))
+        return False
+
+    def _is_like_one_under_way(self, voice: Voice) -> bool:
+        return likeness(voice) in self._under_way
 
     async def find(self, wanted: Voice, list_voices: ListVoices) -> Voice | AmbiguousUploadError | None:
         """Look for a voice like *wanted* that was not there before.
@@ -143,7 +154,7 @@ class KnownVoices:
             async with self._listing:
                 if self._latest is None or self._latest[0] < asked_at:
                     began = asyncio.get_running_loop().time()
-                    self._latest = began, await list_voices()
+                    self._latest = began, await list_voices(self._is_like_one_under_way)
                 return self._latest[1]
         finally:
             self._searching -= 1

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from array import array
 from functools import partial
 
 from attrs import define, evolve
 
 from siliconflow_voice.api import requests
 from siliconflow_voice.api.requests import Encoding
-from siliconflow_voice.api.responses import parse_voices
 from siliconflow_voice.audio.checks import check_audio, check_texts
 from siliconflow_voice.audio.formats import AudioFacts
 from siliconflow_voice.audio.pool import ReadPool
@@ -17,13 +17,13 @@ from siliconflow_voice.audio.readings import Reading
 from siliconflow_voice.audio.source import AudioSource
 from siliconflow_voice.calls.deadline import Deadline
 from siliconflow_voice.calls.engine import Engine
-from siliconflow_voice.calls.operation import Operation
 from siliconflow_voice.calls.settings import Settings
 from siliconflow_voice.errors import APITimeoutError
 from siliconflow_voice.models import Voice
 from siliconflow_voice.uploads.account import Account
+from siliconflow_voice.uploads.listing import Listing, everything
 from siliconflow_voice.uploads.operation import AttemptGuard, Progress, Search, Upload, parse_voice
-from siliconflow_voice.uploads.recovery import KnownVoices, OnAmbiguous
+from siliconflow_voice.uploads.recovery import Keep, KnownVoices, OnAmbiguous, likeness
 from siliconflow_voice.uploads.values import VoiceUpload
 from siliconflow_voice.validation import check_choice
 
@@ -95,10 +95,24 @@ class Uploader:
             return OpenUpload(self, upload, reading, facts, source.filename)
         raise APITimeoutError(f"The deadline passed while {source.filename} was read; nothing was sent")
 
-    async def list_voices(self, until: float | None) -> list[Voice]:
-        """List the account's voices by the loop's time *until*."""
-        operation = Operation(requests.list_voices(), parse_voices, "the account")
+    async def list_voices(self, until: float | None, keep: Keep = everything) -> list[Voice]:
+        """List the account by the loop's time *until*; return the voices that are to be kept."""
+        operation = Listing(keep, self.settings.max_list_bytes)
         return (await self.engine.call(operation, Deadline.by(until))).value
+
+    async def look_for(self, wanted: Voice, until: float | None) -> Voice | None:
+        """Return the account's voice like *wanted* that is listed first, or None if it has none."""
+        uris, like = array("q"), likeness(wanted)
+
+        def keep(voice: Voice) -> bool:
+            uris.append(hash(voice.uri))
+            return likeness(voice) == like
+
+        found = await self.list_voices(until, keep)
+        # What may be under way is not to be taken for old.
+        if not self.known.busy:
+            self.known.learn(uris)
+        return found[0] if found else None
 
     async def prepare(self, until: float | None) -> bool:
         """Find out what the account has, unless that is known; return whether it is known now."""

@@ -193,7 +193,7 @@ def test_an_upload_is_not_repeatable_and_draws_on_its_models_quota(encoding: Enc
 
 
 def test_listing_has_no_body_and_takes_a_long_answer() -> None:
-    assert Request("list_voices", "GET", "audio/voice/list", max_answer=256 << 20) == list_voices()
+    assert Request("list_voices", "GET", "audio/voice/list", max_answer=1000) == list_voices(1000)
 
 
 @given(st.text())
@@ -209,4 +209,4 @@ def test_a_deletion_names_the_uri_in_json(uri: str) -> None:
 
 
 def test_listing_and_deleting_are_repeatable() -> None:
-    assert (list_voices().repeatable, delete_voice("speech:a:b:c").repeatable) == (True, True)
+    assert (list_voices(1000).repeatable, delete_voice("speech:a:b:c").repeatable) == (True, True)

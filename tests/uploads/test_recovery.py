@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 
 import pytest
 from support.bulk import until
@@ -135,7 +136,7 @@ async def test_the_deadline_bounds_the_search_too() -> None:
         async with VoiceClient(
             "sk-test", base_url=emulator.base_url, retry=RetryPolicy(deadline=40)
         ) as client:
-            await client._uploader.known.prepare(client.list_voices, until=None)
+            await client._uploader.known.prepare(partial(client._uploader.list_voices, None), until=None)
             for fault in faults:
                 emulator.add_fault(fault)
             with pytest.raises(AmbiguousUploadError, match="can't be listed"):
@@ -172,7 +173,7 @@ async def test_an_account_that_can_not_be_listed_afterwards_is_an_unknown_outcom
     async with Emulator(faults=[Fault.drop_answer()]) as emulator:
         async with VoiceClient("sk-test", base_url=emulator.base_url) as client:
             await client.upload_voice(SPEECH, custom_name="other", text=TEXT, on_ambiguous="retry")
-            await client._uploader.known.prepare(client.list_voices, until=None)
+            await client._uploader.known.prepare(partial(client._uploader.list_voices, None), until=None)
             emulator.add_fault(Fault.drop_answer())
             emulator.add_fault(Fault.return_status(404, endpoint="list"))
             with pytest.raises(AmbiguousUploadError, match="can't be listed") as caught:
