@@ -7,13 +7,12 @@ import hashlib
 import secrets
 import time
 from array import array
-from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from math import inf
 from pathlib import Path
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 from siliconflow_voice.bulk.sqlite import SQLiteJournal
 from siliconflow_voice.bulk.store import LastRun, Record
@@ -23,35 +22,41 @@ from siliconflow_voice.threads import OwnThread
 from siliconflow_voice.uploads.recovery import Likeness, likeness
 from siliconflow_voice.uploads.uploader import Uploader
 
-__all__ = ["Before", "Resumption", "resolve", "resume"]
+__all__ = ["Listed", "Resumption", "old_ones", "resolve", "resume"]
 
 
-@frozen
-class Before:
-    """The uris that the account had when the last run began, as sorted hashes of eight bytes."""
+@define(eq=False)
+class Listed:
+    """What is kept of the account's list, as it comes: of most voices, sixteen bytes."""
 
-    _hashes: array[int] = field(factory=lambda: array("Q"), repr=False)
+    _names: frozenset[str]
+    """Of the voices that are kept whole."""
+    known: array[int] = field(factory=lambda: array("q"), init=False)
+    """The hashes of the uris, as the client's memory has them."""
+    accounts: set[str] = field(factory=set[str], init=False)
+    """The account's part of the uris: more than one, if it lists others' voices too."""
+    _hashes: array[int] = field(factory=lambda: array("Q"), init=False)
 
-    @classmethod
-    def of(cls, uris: Iterable[str]) -> Before:
-        """Hash them."""
-        return cls(array("Q", sorted(map(_hash, uris))))
+    def keep(self, voice: Voice) -> bool:
+        """Note a voice; return whether it is to be kept whole."""
+        self.known.append(hash(voice.uri))
+        self._hashes.append(_hash(voice.uri))
+        if account := _account(voice.uri):
+            self.accounts.add(account)
+        return voice.custom_name in self._names
 
-    @classmethod
-    def load(cls, blob: bytes) -> Before:
-        """Read what :meth:`dump` wrote."""
-        hashes = array("Q")
-        hashes.frombytes(blob)
-        return cls(hashes)
+    def before(self, but: Iterable[str]) -> bytes:
+        """Return all uris *but* some as hashes of eight bytes, for the next run."""
+        others = set(map(_hash, but))
+        return array("Q", (number for number in self._hashes if number not in others)).tobytes()
 
-    def dump(self) -> bytes:
-        """Return them as bytes."""
-        return self._hashes.tobytes()
 
-    def __contains__(self, uri: str) -> bool:
-        wanted = _hash(uri)
-        place = bisect_left(self._hashes, wanted)
-        return place < len(self._hashes) and self._hashes[place] == wanted
+def old_ones(before: bytes, uris: Iterable[str]) -> set[str]:
+    """Return those of some uris that are among the hashes of :meth:`Listed.before`."""
+    wanted = {_hash(uri): uri for uri in uris}
+    hashes = array("Q")
+    hashes.frombytes(before)
+    return {wanted[number] for number in hashes if number in wanted}
 
 
 @frozen
@@ -89,24 +94,31 @@ async def resume(journal: SQLiteJournal, uploader: Uploader, *, settle: float) -
         # is that on the wall, since it was another process; one that was set back makes it wait no longer.
         over = max(record.at for record in unknown) + (inf if last is None else last.deadline)
         await asyncio.sleep(min(settle, max(0.0, over + settle - time.time())))
-    voices = await uploader.list_voices(uploader.until())
+    names = frozenset(record.custom_name for record in unknown)
+    listed = Listed(names)
+    voices = await uploader.list_voices(uploader.until(), listed.keep)
     if last is not None and last.fingerprint != _fingerprint(key, last.salt):
-        _check_account(journal.path, await journal.any_uri(), unknown, voices)
-    others = await journal.uris_of({record.custom_name for record in unknown})
-    with OwnThread("resume") as thread:
-        before = Before.load(last.before if last is not None else b"")
-        resumption, before = await thread.run(_look_up, unknown, voices, before, others)
+        _check_account(journal.path, await journal.any_uri(), len(unknown), listed.accounts)
+    others = await journal.uris_of(names)
     salt = secrets.token_bytes(16)
     deadline = uploader.settings.retry.deadline
+    with OwnThread("resume") as thread:
+        uris = [voice.uri for voice in voices]
+        old = await thread.run(old_ones, b"" if last is None else last.before, uris)
+        candidates = [voice for voice in voices if voice.uri not in old and voice.uri not in others]
+        resumption = resolve(unknown, candidates)
+        # What may be an unknown upload's voice must not count as old the next time either.
+        still_open = [voice.uri for several in resumption.ambiguous.values() for voice in several]
+        before = await thread.run(listed.before, still_open)
     await journal.begin_run(
-        LastRun(address, salt, _fingerprint(key, salt), inf if deadline is None else deadline, before.dump()),
+        LastRun(address, salt, _fingerprint(key, salt), inf if deadline is None else deadline, before),
         found={upload: voice.uri for upload, voice in resumption.found.items()},
         absent=resumption.absent,
     )
     for voice in resumption.found.values():
         uploader.known.add(voice.uri)
     if not uploader.known.busy:
-        uploader.known.learn(hash(voice.uri) for voice in voices)
+        uploader.known.learn(listed.known)
     return resumption
 
 
@@ -136,31 +148,15 @@ def resolve(unknown: Collection[Record], candidates: Iterable[Voice]) -> Resumpt
     return Resumption(found, frozenset(absent), ambiguous)
 
 
-def _look_up(
-    unknown: list[Record], voices: list[Voice], before: Before, others: set[str]
-) -> tuple[Resumption, Before]:
-    """Return what became of the unknown uploads, and the voices that will be old ones for the next run."""
-    names = {record.custom_name for record in unknown}
-    candidates = (
-        voice
-        for voice in voices
-        if voice.custom_name in names and voice.uri not in others and voice.uri not in before
-    )
-    resumption = resolve(unknown, candidates)
-    # What may be an unknown upload's voice must not count as old the next time either.
-    still_open = {voice.uri for several in resumption.ambiguous.values() for voice in several}
-    return resumption, Before.of(voice.uri for voice in voices if voice.uri not in still_open)
-
-
-def _check_account(path: Path, uri: str | None, unknown: list[Record], voices: list[Voice]) -> None:
+def _check_account(path: Path, uri: str | None, unknown: int, listed: set[str]) -> None:
     """Refuse a journal of another account: a key may be new, the account's part of its uris stays."""
     if uri is None and not unknown:
         return  # there is nothing of any account in it
-    recorded, listed = _account(uri or ""), {_account(voice.uri) for voice in voices} - {""}
+    recorded = _account(uri or "")
     if not recorded or not listed:
         raise JournalError(
             f"The journal {path} was written with another key, and nothing shows that the account is the "
-            f"same: use that key. With another journal, what was under way ({len(unknown)}) is sent again"
+            f"same: use that key. With another journal, what was under way ({unknown}) is sent again"
         )
     if recorded not in listed:
         raise JournalError(

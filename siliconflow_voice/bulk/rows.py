@@ -232,6 +232,8 @@ def _problem_of(names: list[str], cells: list[str], separator: str) -> str:
 
     Missing cells at the end are empty, if those that are needed are there; surplus ones must be.
     """
+    if len(cells) == len(names) and all(names):
+        return ""
     missing = [name for name in NEEDED if names.index(name) >= len(cells)]
     surplus = [cell for cell, name in zip_longest(cells, names, fillvalue="") if not name and trim(cell)]
     counts = f"has {len(cells)} cell{'s' * (len(cells) != 1)}, and the header has {len(names)}"
@@ -246,8 +248,9 @@ def _problem_of(names: list[str], cells: list[str], separator: str) -> str:
 
 
 def _by_column(names: Sequence[str], cells: Sequence[object]) -> dict[str, object]:
-    pairs = zip(names, (*cells, *[""] * (len(names) - len(cells))), strict=False)
-    return {name: cell for name, cell in pairs if name}
+    values = dict(zip(names, cells, strict=False)) | dict.fromkeys(names[len(cells) :], "")
+    values.pop("", None)
+    return values
 
 
 def _undecodable(lines: Lines) -> str:
