@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import aclosing, closing
+from datetime import date, time, timedelta
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -210,10 +211,22 @@ def _problem(value: object) -> str:
     if value is None:
         return "is missing"
     if not isinstance(value, str):
-        return f"must be text, got {type(value).__name__} {value!s:.40}"
+        return f"must be text, not {_kind_of(value)}"
     if "\0" in value:
         return "has a NUL character"
     return "has a lone surrogate, which UTF-8 can't carry" if _SURROGATE.search(value) else ""
+
+
+def _kind_of(value: object) -> str:
+    match value:
+        case bool():
+            return f"a truth value ({value})"
+        case int() | float():
+            return f"a number ({value:.15g})"
+        case date() | time() | timedelta():
+            return f"a date or a time ({value})"
+        case _:
+            return f"a {type(value).__name__} ({value!s:.40})"
 
 
 def _no_path(audio: str) -> str:

@@ -6,10 +6,10 @@ import csv
 import io
 import json
 import re
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
-from typing import cast
+from typing import TypeAlias, cast
 
 from attrs import define, field, frozen
 
@@ -27,6 +27,8 @@ _FORMATS = (".csv", ".tsv", ".txt", ".xlsx", ".xlsm", *_JSON)
 _SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab"}
 _SAYS_SEPARATOR = re.compile(r'"?sep=(.)\1*"?', re.IGNORECASE)
 _NOT_A_LETTER = re.compile(r"[^\w\0]|_")
+_Cells: TypeAlias = "tuple[int, Sequence[object]]"
+"""A sheet's row: its number, and its cells."""
 _PLAIN = {name.replace("_", ""): name for name in (*NEEDED, *OPTIONAL)}
 
 
@@ -151,7 +153,8 @@ def _rows_of_sheet(path: str, sheets: Iterable[Sheet]) -> Generator[Row, None, b
     Raises:
         InvalidUploadError: No sheet has them, or more than one.
     """
-    first, usable = None, []
+    first: _Cells | None = None
+    usable: list[tuple[str, _Cells, Iterator[_Cells]]] = []
     for sheet in sheets:
         rows = (row for row in sheet.rows if any(trim(str(cell)) for cell in row[1]))
         if (begun := next(rows, None)) is not None:
@@ -165,14 +168,14 @@ def _rows_of_sheet(path: str, sheets: Iterable[Sheet]) -> Generator[Row, None, b
         )
     if not usable and first is not None:
         _header(path, _sheet_row(first), first[1])
-    for _, begun, rows in usable:
-        names = _header(path, _sheet_row(begun), begun[1])
-        for row in rows:
+    for _, header, rest in usable:
+        names = _header(path, _sheet_row(header), header[1])
+        for row in rest:
             yield _sheet_row(row, names)
     return first is not None
 
 
-def _sheet_row(row: tuple[int, Sequence[object]], names: Sequence[str] = ()) -> Row:
+def _sheet_row(row: _Cells, names: Sequence[str] = ()) -> Row:
     line, cells = row
     values = {name: _cell(name, cell) for name, cell in _by_column(names, cells).items()}
     return Row(line, "\t".join(map(str, cells)), values)
@@ -222,7 +225,7 @@ def _has_columns(cells: Sequence[object]) -> bool:
 
 def _split(line: str, separator: str) -> list[str]:
     try:
-        return next(csv.reader(io.StringIO(line, newline=""), delimiter=separator), [])
+        return next(csv.reader(io.StringIO(line, newline=""), delimiter=separator), list[str]())
     except csv.Error:
         return []
 

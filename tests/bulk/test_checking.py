@@ -122,8 +122,8 @@ async def test_values_that_are_no_texts_are_each_told_once(tmp_path: Path) -> No
     assert await problems(path) == [
         "line 1, column audio: is empty; it must be the path of a recording",
         "line 1, column custom_name: is missing",
-        "line 1, column text: must be text, got int 5",
-        "line 1, column model: must be text, got list []",
+        "line 1, column text: must be text, not a number (5)",
+        "line 1, column model: must be text, not a list ([])",
         "line 1, column encoding: 'gzip' is not one of multipart, base64",
     ]
 

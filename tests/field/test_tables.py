@@ -349,11 +349,11 @@ async def test_a_workbook_in_which_none_or_several_could_be_meant_is_refused(nam
 async def test_no_transcript_is_made_of_a_value_that_may_be_shown_otherwise() -> None:
     manifest = Manifest(TABLES / "values.xlsx")
     assert await refusals(manifest) == [
-        (2, "text: must be text, got float 7.0"),
-        (3, "text: must be text, got float 0.5"),
-        (4, "text: must be text, got float 1.0"),
-        (5, "text: must be text, got date 2024-05-01"),
-        (6, "text: must be text, got bool True"),
+        (2, "text: must be text, not a number (7)"),
+        (3, "text: must be text, not a number (0.5)"),
+        (4, "text: must be text, not a number (1)"),
+        (5, "text: must be text, not a date or a time (2024-05-01)"),
+        (6, "text: must be text, not a truth value (True)"),
     ]
     # The error of a formula is an empty cell, which no upload may have.
     assert [upload.text for upload in await uploads(manifest)][-1] == ""
