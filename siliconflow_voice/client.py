@@ -28,6 +28,7 @@ from siliconflow_voice.errors import APITimeoutError, ConfigurationError, Invali
 from siliconflow_voice.models import Voice
 from siliconflow_voice.throttle.throttle import Throttle
 from siliconflow_voice.transport.channel import Channel
+from siliconflow_voice.transport.pasted import APIKey
 from siliconflow_voice.transport.session import Connection
 from siliconflow_voice.transport.timeouts import Timeouts
 from siliconflow_voice.uploads.account import Account
@@ -61,7 +62,8 @@ class VoiceClient:
     Without ``async with``, :meth:`close` it. It belongs to the event loop that first uses it.
 
     Args:
-        api_key: The key; by default ``SILICONFLOW_API_KEY``. It goes to *base_url* and nowhere else.
+        api_key: The key, as a string, bytes or pydantic's ``SecretStr``; by default ``SILICONFLOW_API_KEY``.
+            It goes to *base_url* and nowhere else.
         base_url: The API's address, which ends in ``/v1``; by default ``SILICONFLOW_BASE_URL``, or the
             cloud in China. The international one is https://api.siliconflow.com/v1, with keys of its own.
         session: An aiohttp session to use instead of an own one. It is never closed; its headers don't
@@ -71,6 +73,10 @@ class VoiceClient:
         timeouts: The bounds of one attempt.
         limits: What is refused before it is sent; None turns the checks of audio, names and texts off.
         on_event: Called with an :data:`Event` for each attempt, wait and outcome. What it raises is logged.
+        proxy: The address of an HTTP proxy, with credentials if it wants them. It is asked for a tunnel: it
+            sees neither the key nor the audio.
+        trust_env: Use the proxy that ``HTTPS_PROXY`` (or ``ALL_PROXY``) and ``NO_PROXY`` name, if *proxy* is
+            not passed. ``~/.netrc`` is never read.
         allow_http: Let the key go unencrypted to an address that is not this machine's.
         max_list_bytes: Bytes that the account's list may have, where a voice takes some 200.
 
@@ -80,7 +86,7 @@ class VoiceClient:
 
     def __init__(
         self,
-        api_key: str | None = None,
+        api_key: APIKey | None = None,
         *,
         base_url: str | None = None,
         session: aiohttp.ClientSession | None = None,
@@ -89,18 +95,31 @@ class VoiceClient:
         timeouts: Timeouts = Timeouts(),
         limits: AudioLimits | None = AudioLimits(),
         on_event: Callable[[Event], object] | None = None,
+        proxy: str | None = None,
+        trust_env: bool = False,
         allow_http: bool = False,
         max_list_bytes: int = MAX_LIST_BYTES,
     ) -> None:
         check_kind("session", session, aiohttp.ClientSession, or_none=True)
         check_kind("throttle", throttle, Throttle, or_none=True)
         # What api_key and base_url are given as, their converters make keys and addresses of.
-        settings = Settings(api_key, base_url, retry, timeouts, limits, on_event, allow_http, max_list_bytes)
+        settings = Settings(
+            api_key,
+            base_url,
+            retry,
+            timeouts,
+            limits,
+            on_event,
+            allow_http,
+            max_list_bytes,
+            proxy,
+            trust_env,
+        )
         account = Account(Throttle() if throttle is None else throttle)
         self._set_up(settings, account, _Process(Connection(session)), owns_process=True)
 
     def _set_up(self, settings: Settings, account: Account, process: _Process, *, owns_process: bool) -> None:
-        channel = Channel(process.connection, settings.origin, settings.timeouts)
+        channel = Channel(process.connection, settings.origin, settings.timeouts, settings.way())
         engine = Engine(settings, channel, account.throttle, process.numbers)
         self._uploader = Uploader(engine, account, process.pool)
         self._process = process

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import os
-import tempfile
-from collections.abc import Callable, Generator, Iterable
-from contextlib import contextmanager, suppress
+from collections.abc import Generator
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Literal, Self, TypeAlias
+from typing import Any, Self
 
 from siliconflow_voice.bulk.sqlite import SQLiteJournal
 from siliconflow_voice.bulk.store import Record
+from siliconflow_voice.bulk.tables import TableFormat, TableWriter, part_of, table_format
 from siliconflow_voice.errors import ConfigurationError, InvalidUploadError, JournalError
 from siliconflow_voice.threads import OwnThread
 
 __all__ = ["Journal"]
 
-ExportFormat: TypeAlias = Literal["csv", "jsonl"]
 
 _PAGE = 1000
 
@@ -148,9 +144,9 @@ class Journal:
         self,
         target: str | os.PathLike[str],
         *,
-        format: ExportFormat | None = None,  # noqa: A002 - the field's word
+        format: TableFormat | None = None,  # noqa: A002 - the field's word
     ) -> int:
-        """Write all its records to a file, all or nothing; return their number.
+        """Write all its records to a file, which is replaced when they are complete; return their number.
 
         Each has ``audio`` (its latest name), ``sha256``, ``model``, ``custom_name``, ``text``,
         ``state``, ``uri``, ``error``, ``trace_id``, ``attempts`` and ``at`` (UTC, of its latest change).
@@ -165,40 +161,30 @@ class Journal:
             JournalError: The journal can't be read.
             OSError: The file can't be written.
         """
-        path = Path(target)
-        chosen = self._check_export(path, format)
-        encoding = "utf-8-sig" if chosen == "csv" else "utf-8"
+        table = TableWriter(*self._check_export(Path(target), format))
         opened = self._open_file()
         count, last = 0, 0
-        with (
-            OwnThread("export") as thread,
-            tempfile.NamedTemporaryFile(
-                "w", encoding=encoding, newline="", dir=path.parent, prefix=f".{path.name}.", delete=False
-            ) as file,
-        ):
+        with OwnThread("export") as thread:
             try:
-                write = _csv_writer(file) if chosen == "csv" else partial(_write_jsonl, file)
+                await thread.run(table.begin)
                 while page := await opened.page(last, _PAGE):
-                    await thread.run(write, [_row(record) for _, record in page])
+                    await thread.run(table.write, [_row(record) for _, record in page])
                     count, last = count + len(page), page[-1][0]
-                await thread.run(_sync, file)
-                file.close()
-                os.replace(file.name, path)  # noqa: PTH105 - of two paths that are strings
+                await thread.run(table.commit)
             except BaseException:
-                with suppress(OSError):
-                    file.close()  # writes what is left, and fails where that has failed before
-                os.unlink(file.name)  # noqa: PTH108 - likewise
+                table.discard()
                 raise
         return count
 
-    def _check_export(self, path: Path, asked: str | None) -> str:
-        chosen = path.suffix.removeprefix(".").lower() if asked is None else asked
-        if chosen not in {"csv", "jsonl"}:
-            wrong = repr(chosen) if chosen else "a file without a suffix"
-            raise ConfigurationError(f"An export is csv or jsonl, not {wrong}")
-        if os.path.realpath(path) == os.path.realpath(self.path):
-            raise ConfigurationError(f"The export would replace the journal {self.path} itself")
-        return chosen
+    def _check_export(self, path: Path, asked: str | None) -> tuple[Path, list[str], TableFormat]:
+        name = path.suffix.removeprefix(".").lower() if asked is None else asked
+        chosen = table_format(name)
+        if chosen is None:
+            got = repr(name) if name else "a file without a suffix"
+            raise ConfigurationError(f"An export must be csv or jsonl, got {got}")
+        if os.path.realpath(self.path) in {os.path.realpath(path), os.path.realpath(part_of(path))}:
+            raise ConfigurationError(f"{path} would overwrite the journal; export to another file")
+        return path, _FIELDS, chosen
 
 
 _FIELDS = [
@@ -210,18 +196,3 @@ def _row(record: Record) -> dict[str, Any]:
     row = {name: getattr(record, name) for name in _FIELDS}
     row["at"] = datetime.fromtimestamp(record.at, UTC).isoformat(timespec="milliseconds")
     return row
-
-
-def _csv_writer(file: IO[str]) -> Callable[[Iterable[dict[str, Any]]], None]:
-    writer = csv.DictWriter(file, _FIELDS)
-    writer.writeheader()
-    return writer.writerows
-
-
-def _sync(file: IO[str]) -> None:
-    file.flush()
-    os.fsync(file.fileno())
-
-
-def _write_jsonl(file: IO[str], rows: Iterable[dict[str, Any]]) -> None:
-    file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)

@@ -14,6 +14,8 @@ from siliconflow_voice.calls.retry import RetryPolicy
 from siliconflow_voice.throttle.throttle import Throttle
 from siliconflow_voice.transport import origin
 from siliconflow_voice.transport.origin import Origin, Secret
+from siliconflow_voice.transport.pasted import APIKey
+from siliconflow_voice.transport.proxy import Proxy
 from siliconflow_voice.transport.timeouts import Timeouts
 from siliconflow_voice.validation import at_least_one, callback, kind
 
@@ -25,7 +27,7 @@ MAX_LIST_BYTES = 256 << 20
 class ClientOptions(TypedDict, total=False):
     """What :meth:`VoiceClient.with_options` changes; each is an argument of :class:`VoiceClient`."""
 
-    api_key: str | None
+    api_key: APIKey | None
     base_url: str | None
     retry: RetryPolicy
     throttle: Throttle | None
@@ -34,6 +36,8 @@ class ClientOptions(TypedDict, total=False):
     on_event: Callable[[Event], object] | None
     allow_http: bool
     max_list_bytes: int
+    proxy: str | None
+    trust_env: bool
 
 
 @frozen
@@ -52,10 +56,21 @@ class Settings:
     on_event: Callable[[Event], object] | None = field(validator=callback)
     allow_http: bool
     max_list_bytes: int = field(validator=at_least_one)
+    proxy: str | None = field(repr=False)
+    trust_env: bool
 
     def __attrs_post_init__(self) -> None:
         if not self.allow_http:
             origin.check_encrypted(self.base_url)
+        self.way()  # an address that is not one is refused now, not at the first request
+
+    def way(self) -> Proxy | None:
+        """Return the proxy that requests go through, or None.
+
+        Raises:
+            ConfigurationError: Its address is invalid.
+        """
+        return Proxy.of(self.proxy, trust_env=self.trust_env, target=self.base_url)
 
     @property
     def origin(self) -> Origin:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import signal
 import sys
 from typing import TYPE_CHECKING
 
 from siliconflow_voice.emulator.faults import Fault
 from siliconflow_voice.emulator.quotas import Quota
 from siliconflow_voice.emulator.server import Emulator
+from siliconflow_voice.signals import on_stop_signal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import FrameType
 
 __all__ = ["main", "serve"]
 
@@ -54,21 +53,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 async def serve(emulator: Emulator) -> None:
     """Print the emulator's address and serve until SIGINT or SIGTERM. For the main thread only."""
-    loop = asyncio.get_running_loop()
     stop = asyncio.Event()
-
-    def stop_soon(_number: int, _frame: FrameType | None) -> None:
-        loop.call_soon_threadsafe(stop.set)
-
-    # Unlike the loop's own, these handlers are there on Windows too.
-    before = {number: signal.signal(number, stop_soon) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with on_stop_signal(lambda _number: stop.set()):
         async with emulator:
             print(emulator.base_url, flush=True)  # noqa: T201 - whoever started it waits for this line
             await stop.wait()
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 if __name__ == "__main__":

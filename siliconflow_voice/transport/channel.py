@@ -14,6 +14,7 @@ from siliconflow_voice.api.voicelist import VoiceList
 from siliconflow_voice.errors import SiliconFlowError
 from siliconflow_voice.transport.origin import Origin, Secret
 from siliconflow_voice.transport.payload import RequestPayload, Transfer
+from siliconflow_voice.transport.proxy import Proxy
 from siliconflow_voice.transport.session import Connection
 from siliconflow_voice.transport.timeouts import Timeouts, Watch
 from siliconflow_voice.transport.translation import translate
@@ -35,6 +36,7 @@ class Channel:
     connection: Connection
     origin: Origin
     timeouts: Timeouts
+    proxy: Proxy | None
     _headers: dict[str, str] = field(init=False, repr=False)
     _redact: Redactor = field(init=False, repr=False)
 
@@ -88,6 +90,8 @@ class Channel:
                         raise_for_status=False,
                         auto_decompress=False,
                         middlewares=(),
+                        proxy=None if self.proxy is None else self.proxy.url,
+                        proxy_headers=None if self.proxy is None else self.proxy.headers,
                         timeout=aiohttp.ClientTimeout(total=None, connect=timeouts.connect),
                     ) as response:
                         return await self._read(response, request.max_answer, transfer, voices)

@@ -11,6 +11,7 @@ from attrs import frozen
 from yarl import URL
 
 from siliconflow_voice.errors import ConfigurationError
+from siliconflow_voice.transport.pasted import address_in, key_in
 
 __all__ = ["Origin", "Secret", "base_url", "check_encrypted", "key"]
 
@@ -46,18 +47,19 @@ class Origin:
         return self.base_url.host or ""
 
 
-def key(given: str | None) -> Secret:
+def key(given: object) -> Secret:
     """Return the key that is given, or ``SILICONFLOW_API_KEY``.
 
     Raises:
         ConfigurationError: There is none, or it can't be one.
     """
     found = os.environ.get("SILICONFLOW_API_KEY") if given is None else given
-    if not found:
+    text = "" if found is None else key_in(found)
+    if not text:
         raise ConfigurationError("No API key: pass api_key, or set SILICONFLOW_API_KEY")
-    if not re.fullmatch(r"[\x21-\x7e]+", found):
+    if not re.fullmatch(r"[\x21-\x7e]+", text):
         raise ConfigurationError("The API key has a space, a line break or a character that is not ASCII")
-    return Secret(found)
+    return Secret(text)
 
 
 def base_url(given: str | URL | None) -> URL:
@@ -66,7 +68,12 @@ def base_url(given: str | URL | None) -> URL:
     Raises:
         ConfigurationError: It is not an http or https address, or has parts that one must not have.
     """
+    if isinstance(given, URL):
+        given = str(given)
     text = os.environ.get("SILICONFLOW_BASE_URL") or _DEFAULT if given is None else given
+    text = address_in(text)
+    if re.search(r"\s", text):
+        raise ConfigurationError(_NO_ADDRESS)
     try:
         # Twice, since yarl writes some garbage that it doesn't read; and it reads these only when asked for.
         url = URL(str(URL(text)))

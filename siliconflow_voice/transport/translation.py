@@ -16,11 +16,13 @@ from siliconflow_voice.errors import (
 __all__ = ["translate"]
 
 
-def translate(problem: BaseException, host: str) -> SiliconFlowError:
+def translate(problem: BaseException, host: str) -> SiliconFlowError:  # noqa: C901 - a case for each kind
     """Return an error that has only safe words of *problem* in it."""
     match problem:
         case aiohttp.ConnectionTimeoutError():
             return APITimeoutError(f"No connection to {host} in time")
+        case aiohttp.ClientProxyConnectionError() | aiohttp.ClientHttpProxyError():
+            return APIConnectionError(_of_a_proxy(problem, host))
         case aiohttp.ClientConnectorDNSError():
             return APIConnectionError(f"The name {host} can't be resolved: {_reason(problem.os_error)}")
         case aiohttp.ClientConnectorCertificateError():
@@ -42,6 +44,12 @@ def translate(problem: BaseException, host: str) -> SiliconFlowError:
             return APIConnectionError(f"The connection to {host} broke: {_reason(problem)}")
         case _:
             return APIConnectionError(f"The connection to {host} failed: {type(problem).__name__}")
+
+
+def _of_a_proxy(problem: aiohttp.ClientProxyConnectionError | aiohttp.ClientHttpProxyError, host: str) -> str:
+    if isinstance(problem, aiohttp.ClientHttpProxyError):
+        return f"The proxy refused a tunnel to {host}: HTTP {problem.status}"
+    return f"No connection to the proxy {problem.host}: {_reason(problem.os_error)}"
 
 
 def _reason(problem: BaseException) -> str:

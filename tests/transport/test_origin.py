@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
 import traceback
 from collections.abc import Callable
 
@@ -56,7 +57,7 @@ def test_an_empty_key_is_not_replaced_by_the_environments(monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("flaw", [" ", "\n", "\r\n", "\t", "\0", "\x7f", "é", "密", "²"])
-@pytest.mark.parametrize("place", ["{flaw}{key}", "{key}{flaw}", "{key}{flaw}{key}"])
+@pytest.mark.parametrize("place", ["{key}{flaw}{key}", "{key}{flaw}{flaw}x"])
 def test_a_key_that_no_header_could_carry_is_refused_and_not_shown(flaw: str, place: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         origin.key(place.format(flaw=flaw, key=KEY))
@@ -65,13 +66,14 @@ def test_a_key_that_no_header_could_carry_is_refused_and_not_shown(flaw: str, pl
 
 
 @given(st.text(min_size=1))
-def test_a_key_is_taken_as_it_is_or_refused(text: str) -> None:
+def test_a_key_is_text_that_a_header_can_carry_or_refused(text: str) -> None:
     try:
         taken = origin.key(text)
     except ConfigurationError:
-        assert not (text.isascii() and text.isprintable() and " " not in text)
+        assert not re.fullmatch(r"[\w.-]+", text, re.ASCII) or text.lower() == "bearer"
     else:
-        assert str(taken) == text
+        assert re.fullmatch(r"[\x21-\x7e]+", taken)
+        assert str(taken) in text
 
 
 @pytest.mark.parametrize(
@@ -170,7 +172,6 @@ def test_http_is_taken_for_another_machine_only_if_allowed(host: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "api.siliconflow.cn/v1",
         "ftp://x.cn/v1",
         "https://",
         "https:///v1",

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.terminal import expected, json_lines, names, run, started, stuck_after, until, voices
+from support.terminal import bulk, expected, json_lines, names, run, started, stuck_after, until, voices
 
-from siliconflow_voice.cli.bulk import bulk
-from siliconflow_voice.cli.signals import Interruption
+from siliconflow_voice import JournalError, SiliconFlowError
+from siliconflow_voice.cli.exits import Exit, Interruption
 from siliconflow_voice.emulator import Emulator, Fault
 
 Captured = pytest.CaptureFixture[str]
@@ -28,7 +28,7 @@ def handlers() -> Iterator[None]:
 
 async def interrupted(interruption: Interruption, *numbers: int) -> str:
     """Send signals to something that would last; say how it ended."""
-    with interruption.catching():
+    with interruption.at_signals():
         for number in numbers:
             signal.raise_signal(number)
         with interruption.of_this_task():
@@ -48,7 +48,7 @@ async def test_of_several_signals_the_latest_counts() -> None:
 
 async def test_a_signal_afterwards_ends_nothing() -> None:
     interruption = Interruption()
-    with interruption.catching():
+    with interruption.at_signals():
         with interruption.of_this_task():
             pass
         signal.raise_signal(signal.SIGINT)
@@ -87,23 +87,15 @@ async def test_nothing_is_left_of_its_cancellations() -> None:
     assert task.cancelling() == 0
 
 
-async def test_a_signal_that_was_ignored_before_stays_so() -> None:
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        with Interruption().catching():
-            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 async def test_a_run_that_is_interrupted_sums_up_and_the_next_one_goes_on(
     *, tmp_path: Path, emulator: Emulator, address: str, capsys: Captured, number: int, status: int
 ) -> None:
     manifest, results = voices(tmp_path, 40), tmp_path / "r.jsonl"
     stuck_after(emulator, 6)
-    interrupting = asyncio.create_task(until(lambda: len(emulator.voices) > 6 and results.exists()))
+    interrupting = asyncio.create_task(
+        until(lambda: len(emulator.voices) > 6 and results.with_name("r.jsonl.part").exists())
+    )
     interrupting.add_done_callback(lambda _: signal.raise_signal(number))
     assert await bulk(manifest, results=results, report=tmp_path / "r.html") == status
     out = capsys.readouterr().out
@@ -166,3 +158,32 @@ async def test_a_process_that_ignores_a_signal_goes_on_to_do_so(
         command.signal(signal.SIGHUP)
         ended = await command.ended()
     assert (ended.status, names(emulator)) == (0, expected(5))
+
+
+def test_all_done_is_zero() -> None:
+    assert Exit.of(failed=0, error=None, signal=None) == Exit(0)
+
+
+def test_some_that_failed_are_one() -> None:
+    assert Exit.of(failed=3, error=None, signal=None) == Exit(1)
+
+
+def test_what_stopped_it_is_three_and_told_with_its_notes() -> None:
+    error = JournalError("The disk is full")
+    error.add_note("narrator was uploaded")
+    ending = Exit.of(failed=3, error=error, signal=None)
+    assert ending == Exit(3, "The disk is full. narrator was uploaded", resumable=False)
+
+
+def test_what_has_nothing_to_do_with_the_journal_can_be_gone_on_from() -> None:
+    ending = Exit.of(failed=0, error=SiliconFlowError("No connection"), signal=None)
+    assert ending == Exit(3, "No connection.", resumable=True)
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "reason"),
+    [(signal.SIGINT, 130, "interrupted by SIGINT"), (signal.SIGTERM, 143, "interrupted by SIGTERM")],
+)
+def test_a_signal_goes_before_all_else(number: int, status: int, reason: str) -> None:
+    ending = Exit.of(failed=3, error=JournalError("full"), signal=number)
+    assert ending == Exit(status, reason)

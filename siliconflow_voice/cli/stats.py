@@ -5,20 +5,39 @@ from __future__ import annotations
 import time
 from collections import Counter, deque
 from collections.abc import Callable
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from siliconflow_voice.calls.events import AttemptEvent, Event
 from siliconflow_voice.models import Attempt
+from siliconflow_voice.throttle.throttle import Throttle
 from siliconflow_voice.uploads.values import Status, UploadOutcome
 
-__all__ = ["KINDS", "STYLES", "Bucket", "Kind", "Tally", "Timeline", "kind_of"]
+__all__ = [
+    "ATTEMPTS",
+    "STATUSES",
+    "Bucket",
+    "Kind",
+    "Stats",
+    "ThrottleState",
+    "Timeline",
+    "kind_of",
+    "throttle_state",
+]
 
-Kind: TypeAlias = Literal["accepted", "limited", "overloaded", "lost", "refused"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
-STYLES: dict[Status, str] = {"uploaded": "green", "recovered": "green", "skipped": "cyan", "failed": "red"}
-"""How each status is shown, in this order."""
+Kind: TypeAlias = Literal["accepted", "rate_limited", "overloaded", "no_answer", "other_error"]
+
+ATTEMPTS: dict[Kind, str] = {
+    "accepted": "accepted",
+    "rate_limited": "rate limited (429)",
+    "overloaded": "overloaded (503)",
+    "no_answer": "no answer",
+    "other_error": "other error",
+}
+"""What an attempt came to, and how that is shown, in this order."""
+STATUSES: dict[Status, str] = {"uploaded": "green", "recovered": "green", "skipped": "cyan", "failed": "red"}
+"""What an upload came to, and its colour, in this order."""
 
 _Sample: TypeAlias = "tuple[float, int, int]"
 
@@ -27,16 +46,16 @@ _RATE_SECONDS = 60.0
 
 
 def kind_of(attempt: Attempt) -> Kind:
-    """Say what an attempt came to: *limited* is a 429, *overloaded* a 503, *lost* no answer at all."""
+    """Return what an attempt came to."""
     match attempt.status:
         case None:
-            return "lost"
+            return "no_answer"
         case 429:
-            return "limited"
+            return "rate_limited"
         case 503:
             return "overloaded"
         case _:
-            return "accepted" if attempt.failure is None else "refused"
+            return "accepted" if attempt.failure is None else "other_error"
 
 
 @define
@@ -45,7 +64,7 @@ class Bucket:
 
     attempts: Counter[Kind] = field(factory=Counter[Kind])
     in_flight: int = 0
-    """The most requests that were seen under way at once."""
+    """The most requests that were seen in flight at once."""
     limit: float | None = None
     """Requests a minute that the throttle believed in at its end, or None."""
 
@@ -59,7 +78,7 @@ class Timeline:
     buckets: list[Bucket] = field(factory=list[Bucket])
 
     def at(self, seconds: float) -> Bucket:
-        """Give the bucket of a moment, counted from the beginning."""
+        """Return the bucket of a moment, counted from the beginning."""
         while seconds >= self.width * _BUCKETS:
             self._widen()
         place = int(seconds / self.width)
@@ -81,8 +100,48 @@ class Timeline:
         ]
 
 
+@frozen
+class ThrottleState:
+    """What holds uploads back at the moment, all models taken together."""
+
+    begun: bool = False
+    """Whether an upload has come to the throttle."""
+    in_flight: int = 0
+    waiting: int = 0
+    opens_in: float = 0.0
+    """Seconds until the last of the models that uploads wait for may be sent to."""
+    limit: float | None = None
+    """Requests a minute."""
+    tokens: float | None = None
+    """Tokens a minute."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether uploads wait for quota, and not just for a turn."""
+        return bool(self.waiting) and self.opens_in >= 1
+
+
+def throttle_state(throttle: Throttle) -> ThrottleState:
+    """Return the sum of a throttle's gates that uploads pass. To be called within the loop."""
+    gates = [gate for gate in throttle.snapshot() if gate.model]
+    minute = 60.0 / throttle.window
+    return ThrottleState(
+        begun=bool(gates),
+        in_flight=sum(gate.in_flight for gate in gates),
+        waiting=sum(gate.waiting for gate in gates),
+        opens_in=max((gate.opens_in for gate in gates if gate.waiting), default=0.0),
+        limit=_sum([gate.requests_per_window for gate in gates], minute),
+        tokens=_sum([gate.tokens_per_window for gate in gates], minute),
+    )
+
+
+def _sum(limits: list[float | None], minute: float) -> float | None:
+    known = [limit for limit in limits if limit is not None]
+    return sum(known) * minute if known else None
+
+
 @define
-class Tally:
+class Stats:
     """What has happened so far."""
 
     total: int
@@ -128,18 +187,18 @@ class Tally:
             case _:
                 pass
 
-    def gauge(self, *, in_flight: int, limit: float | None) -> None:
-        """Take down what the throttle says at the moment."""
+    def sample(self, *, in_flight: int, limit: float | None) -> None:
+        """Record the throttle's state at the moment."""
         bucket = self.timeline.at(self.seconds)
         bucket.in_flight = max(bucket.in_flight, in_flight)
         bucket.limit = self._limit = limit
-        # What was skipped says nothing of how fast the rest will go.
+        # How fast rows were skipped says nothing about how fast the rest will go.
         self._recent.append((self.seconds, self.done - self.statuses["skipped"], self.sent_bytes))
         while self._recent[-1][0] - self._recent[0][0] > _RATE_SECONDS:
             self._recent.popleft()
 
     def rates(self) -> tuple[float, float]:
-        """Give the uploads and the bytes per second of the last minute."""
+        """Return the uploads and the bytes per second of the last minute."""
         if not self._recent:
             return 0.0, 0.0
         (began, uploads_then, bytes_then), (now, uploads, sent) = self._recent[0], self._recent[-1]
@@ -147,9 +206,9 @@ class Tally:
         return ((uploads - uploads_then) / seconds, (sent - bytes_then) / seconds) if seconds else (0.0, 0.0)
 
     def remaining(self) -> float | None:
-        """Give the seconds that the rest will take, or None.
+        """Return the seconds that the rest will take, or None where that can't be estimated.
 
-        At the rate of the last minute; or at the limit, where that is less: a window begins with a rush.
+        At the rate of the last minute; or at the limit, where that is less: a window begins with a burst.
         """
         rate, _ = self.rates()
         if self._limit is not None:

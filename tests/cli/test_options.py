@@ -10,7 +10,7 @@ import pytest
 from support.terminal import Terminal
 
 from siliconflow_voice import ConfigurationError
-from siliconflow_voice.cli.keys import find_key
+from siliconflow_voice.cli.options import find_key
 
 
 @pytest.fixture
@@ -51,7 +51,11 @@ def test_a_file_goes_before_the_environment(tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize(
-    ("content", "problem"), [(b" \n", "is empty"), (b"sk-\xff", "can't be read: it is no text")]
+    ("content", "problem"),
+    [
+        (b" \n", "is empty; put the API key into it, and nothing else"),
+        (b"sk-\xff", "can't be read: it is not a text file"),
+    ],
 )
 def test_a_file_without_a_key_is_refused_and_not_quoted(tmp_path: Path, content: bytes, problem: str) -> None:
     path = tmp_path / "key"
@@ -84,7 +88,7 @@ def test_nobody_is_asked_where_nobody_is(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(sys, "stdin", io.StringIO("sk-test\n"))
     asked = answer(monkeypatch, "sk-test")
     with pytest.raises(
-        ConfigurationError, match="no API key: set SILICONFLOW_API_KEY, or give --api-key-fil"
+        ConfigurationError, match="No API key: set SILICONFLOW_API_KEY, or pass --api-key-fil"
     ):
         find_key(None)
     assert asked == []
@@ -98,7 +102,7 @@ def test_an_empty_variable_is_none(somebody: None, monkeypatch: pytest.MonkeyPat
 
 def test_no_answer_is_no_key(somebody: None, monkeypatch: pytest.MonkeyPatch) -> None:
     answer(monkeypatch, "")
-    with pytest.raises(ConfigurationError, match="There is no API key"):
+    with pytest.raises(ConfigurationError, match="No API key"):
         find_key(None)
 
 
@@ -107,7 +111,7 @@ def test_an_input_that_ends_is_no_key(somebody: None, monkeypatch: pytest.Monkey
         raise EOFError
 
     monkeypatch.setattr(getpass, "getpass", ask)
-    with pytest.raises(ConfigurationError, match="There is no API key"):
+    with pytest.raises(ConfigurationError, match="No API key"):
         find_key(None)
 
 

@@ -12,8 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.terminal import Broken, Terminal
 
-from siliconflow_voice.cli.streams import Stdout, complain, console_on, is_watched, open_closed_ones
-from siliconflow_voice.cli.words import UNSHOWABLE
+from siliconflow_voice.cli.terminal import (
+    UNPRINTABLE,
+    Stdout,
+    escaped,
+    format_bytes,
+    format_duration,
+    is_watched,
+    open_closed_streams,
+    print_error,
+    shortened,
+)
 
 PIPE = OSError(errno.EPIPE, "Broken pipe")
 
@@ -32,14 +41,14 @@ def test_what_is_written_arrives(capsys: pytest.CaptureFixture[str]) -> None:
     assert stdout.write("慢工\n") == 3
     stdout.flush()
     assert capsys.readouterr().out == "慢工\n"
-    assert (stdout.error, stdout.lost()) == (None, None)
+    assert (stdout.error, stdout.failure()) == (None, None)
 
 
 def test_a_pipe_that_is_closed_is_noted_and_raises_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     stdout = stdout_to(Broken(PIPE), monkeypatch)
     assert stdout.write("lost") == 4
     assert stdout.error is PIPE
-    assert str(stdout.lost()) == "Standard output can't be written: Broken pipe."
+    assert str(stdout.failure()) == "Standard output can't be written: Broken pipe."
 
 
 def test_after_the_first_failure_nothing_more_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,7 +64,7 @@ def test_after_the_first_failure_nothing_more_is_tried(monkeypatch: pytest.Monke
 def test_an_error_without_words_is_told_by_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     stdout = stdout_to(Broken(OSError("gone")), monkeypatch)
     stdout.write("lost")
-    assert str(stdout.lost()) == "Standard output can't be written: gone."
+    assert str(stdout.failure()) == "Standard output can't be written: gone."
 
 
 def test_a_pipe_that_is_closed_is_not_written_to_at_the_interpreters_end(
@@ -80,33 +89,33 @@ def test_what_an_encoding_lacks_is_escaped(monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.parametrize(
     ("encoding", "written"),
-    [("utf-8", '{"name": "慢"}\n'), ("UTF8", '{"name": "慢"}\n'), ("gbk", '{"name": "\\u6162"}\n')],
+    [("utf-8", '{"event": "慢"}\n'), ("UTF8", '{"event": "慢"}\n'), ("gbk", '{"event": "\\u6162"}\n')],
 )
 def test_json_is_ascii_where_the_encoding_is_not_utf_8(
     encoding: str, written: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with encoded(encoding) as file:
-        stdout_to(file, monkeypatch).write_json({"name": "慢"})
+        stdout_to(file, monkeypatch).event("慢")
         assert file.buffer.getvalue().decode(encoding) == written  # type: ignore[attr-defined] # in memory
 
 
 @given(st.text(st.characters()))
 def test_json_has_nothing_that_a_terminal_obeys_and_reads_back_the_same(text: str) -> None:
     with pytest.MonkeyPatch.context() as patch, encoded("utf-8") as file:
-        stdout_to(file, patch).write_json({"text": text})
+        stdout_to(file, patch).event("text", text=text)
         line = file.buffer.getvalue().decode()  # type: ignore[attr-defined] # in memory
-    assert (json.loads(line), UNSHOWABLE.findall(line)) == ({"text": text}, ["\n"])
+    assert (json.loads(line), UNPRINTABLE.findall(line)) == ({"event": "text", "text": text}, ["\n"])
 
 
 def test_a_console_takes_text_for_nothing_but_text(capsys: pytest.CaptureFixture[str]) -> None:
     text = "[red]x[/] [/nope] :smile: speech:cat:account:1 http://127.0.0.1"
-    console_on(Stdout()).print(text)
+    Stdout().console().print(text)
     assert capsys.readouterr().out == f"{text}\n"
 
 
 def test_a_terminal_is_watched(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
-    assert is_watched(console_on(stdout_to(Terminal(), monkeypatch)))
+    assert is_watched(stdout_to(Terminal(), monkeypatch).console())
 
 
 @pytest.mark.parametrize(
@@ -118,11 +127,11 @@ def test_a_log_or_a_terminal_that_can_only_print_is_not_watched(
 ) -> None:
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv(name, value)
-    assert not is_watched(console_on(stdout_to(file, monkeypatch)))
+    assert not is_watched(stdout_to(file, monkeypatch).console())
 
 
 def test_a_complaint_goes_to_standard_error_harmlessly(capsys: pytest.CaptureFixture[str]) -> None:
-    complain("bad \x1b[31m[red]")
+    print_error("bad \x1b[31m[red]")
     captured = capsys.readouterr()
     assert (captured.out, captured.err) == ("", "siliconflow-voice: bad \\x1b[31m[red]\n")
 
@@ -130,14 +139,14 @@ def test_a_complaint_goes_to_standard_error_harmlessly(capsys: pytest.CaptureFix
 def test_a_complaint_that_nobody_reads_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     stderr = Broken(PIPE)
     monkeypatch.setattr(sys, "stderr", stderr)
-    complain("bad")
+    print_error("bad")
     assert stderr.getvalue() == ""
 
 
 def test_streams_that_were_closed_are_opened(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("stdin", "stdout", "stderr"):
         monkeypatch.setattr(sys, name, None)
-    open_closed_ones()
+    open_closed_streams()
     assert (sys.stdin.read(), sys.stdout.write("x"), sys.stderr.write("x")) == ("", 1, 1)
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         number = stream.fileno()
@@ -147,5 +156,70 @@ def test_streams_that_were_closed_are_opened(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_streams_that_are_open_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     before = sys.stdin, sys.stdout, sys.stderr
-    open_closed_ones()
+    open_closed_streams()
     assert (sys.stdin, sys.stdout, sys.stderr) == before
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.0 kB"),
+        (999_949, "999.9 kB"),
+        (999_999, "1.0 MB"),
+        (5_000_000, "5.0 MB"),
+        (2_500_000_000, "2.5 GB"),
+        (1_234_500_000_000, "1,234.5 GB"),
+    ],
+)
+def test_amounts_have_the_unit_that_suits_them(count: float, text: str) -> None:
+    assert format_bytes(count) == text
+
+
+@given(st.floats(0, 1e15))
+def test_no_amount_has_four_digits_of_a_smaller_unit(count: float) -> None:
+    number, unit = format_bytes(count).split(" ")
+    assert unit == "GB" or float(number) < 1000
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0:00:00"), (0.6, "0:00:01"), (59.6, "0:01:00"), (3599, "0:59:59"), (100_000, "27:46:40")],
+)
+def test_durations_are_rounded_to_seconds(seconds: float, text: str) -> None:
+    assert format_duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain 慢工 [red]", "plain 慢工 [red]"),
+        ("\x1b[31mred", r"\x1b[31mred"),
+        ("two\nlines\r\t", r"two\nlines\r\t"),
+        ("\x07\x7f\x9b31m", r"\x07\x7f\x9b31m"),
+        ("\u202egnp.exe", r"\u202egnp.exe"),
+        ("\udcff", r"\udcff"),
+        (r"C:\new", r"C:\new"),
+    ],
+)
+def test_control_characters_are_shown_and_not_obeyed(text: str, shown: str) -> None:
+    assert escaped(text) == shown
+
+
+@given(st.text())
+def test_whatever_a_text_has_nothing_to_obey_is_left_of_it(text: str) -> None:
+    assert UNPRINTABLE.search(escaped(text)) is None
+
+
+@given(st.text(st.characters(categories=["L", "N", "P", "Zs"])))
+def test_words_stay_as_they_are(text: str) -> None:
+    assert escaped(text) == text
+
+
+def test_a_long_text_is_cut() -> None:
+    assert shortened("word " * 100, 12) == "word word w…"
+
+
+def test_a_text_that_just_fits_is_whole() -> None:
+    assert shortened("a" * 400) == "a" * 400
