@@ -25,7 +25,8 @@ OPTIONAL = ("model", "encoding")
 _JSON = (".jsonl", ".ndjson")
 _FORMATS = (".csv", ".tsv", ".txt", ".xlsx", ".xlsm", *_JSON)
 _SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab"}
-_SAYS_SEPARATOR = re.compile(r'"?sep=(.)\1*"?', re.IGNORECASE)
+_SAYS_SEPARATOR = re.compile(r'"?sep=(\t|[^\w\s"])\1*"?', re.IGNORECASE)
+_BETWEEN_CELLS = re.compile('[,;\t"]')
 _NOT_A_LETTER = re.compile(r"[^\w\0]|_")
 _Cells: TypeAlias = "tuple[int, Sequence[object]]"
 """A sheet's row: its number, and its cells."""
@@ -131,7 +132,7 @@ class _Table:
             if says := _SAYS_SEPARATOR.fullmatch(line.strip("\r\n")):
                 next(self.lines)
                 return says[1]
-            if line.strip(f'\r\n "{"".join(_SEPARATORS)}'):
+            if any(map(trim, _BETWEEN_CELLS.split(line))):
                 return next((sign for sign in _SEPARATORS if _has_columns(_split(line, sign))), ",")
             next(self.lines)
         return ","

@@ -38,7 +38,7 @@ class Sheet:
 
 
 def is_workbook(path: str, head: bytes) -> bool:
-    """Tell by a file's first bytes whether it is a workbook of today.
+    """Return whether a file is an .xlsx workbook, by its first bytes.
 
     Raises:
         InvalidUploadError: Of ``manifest``: it is one of another kind.

@@ -106,8 +106,8 @@ async def bulk(
 ) -> int:
     """Upload every recording listed in a manifest, and resume where an earlier run stopped.
 
-    The manifest is a CSV, Excel (.xlsx) or JSON Lines file with the columns audio, custom_name and text, and optionally
-    model and encoding.
+    The manifest is a CSV, Excel (.xlsx) or JSON Lines file with the columns audio, custom_name and text, and
+    optionally model and encoding.
 
     Run the same command again to resume: uploads that are known to be stored are not sent twice.
 

@@ -84,6 +84,14 @@ async def test_a_file_that_is_utf8_after_all_is_known_for_it(tmp_path: Path) -> 
         await Manifest(csv_file(tmp_path, ROW), encoding="ascii").scan()
 
 
+async def test_rows_behind_one_that_does_not_decode_are_read(tmp_path: Path) -> None:
+    path = csv_file(tmp_path, ROW, *[f"a.mp3,a,{number}" for number in range(9_000)])
+    refused = await refusals(Manifest(path, encoding="ascii"))
+    assert [line for line, _ in refused] == [2]
+    rows = await uploads(Manifest(path, encoding="ascii"))
+    assert [upload.text for upload in rows[1:]] == [str(number) for number in range(9_000)]
+
+
 async def test_a_header_that_does_not_decode_is_refused(tmp_path: Path) -> None:
     path = csv_file(tmp_path, "a.mp3,a,text,x", header=f"{HEADER},备注", encoding="gb18030")
     with pytest.raises(InvalidUploadError) as caught:
