@@ -13,6 +13,11 @@ from siliconflow_voice.emulator import Emulator
 pytest_plugins = ["siliconflow_voice.emulator.pytest_plugin"]
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name a recording by its size: pytest would make all of its bytes part of the test's name."""
+    return f"{len(val)} bytes" if isinstance(val, bytes) and len(val) > 100 else None
+
+
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("SILICONFLOW_API_KEY", "SILICONFLOW_BASE_URL"):

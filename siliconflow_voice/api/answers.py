@@ -1,4 +1,4 @@
-"""An HTTP answer: decompressed, decoded, and without the key that it may echo."""
+"""An HTTP answer: decompressed, decoded, and without the API key that it may echo."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _COMPRESSED = frozenset({"gzip", "x-gzip", "deflate"})
 
 
 class Redactor:
-    """Blots a key out of texts that a server sent, however it is escaped there.
+    """Blots a key out of a server's texts, however it is escaped there.
 
     Each character of the key is also found as JSON, URLs and HTML escape it, and between the zero bytes of
     UTF-16.
     """
 
     def __init__(self, key: str) -> None:
-        self._pattern = re.compile("".join(f"\0*{_escaped(letter)}" for letter in key)) if key else None
+        self._pattern = re.compile("".join(f"\0?{_escaped(letter)}" for letter in key)) if key else None
 
     def __repr__(self) -> str:
         return "Redactor('***')"
@@ -39,35 +39,39 @@ class Redactor:
 
 def _escaped(letter: str) -> str:
     number = ord(letter)
+    # Bounded, or a body of nothing but backslashes would be searched for as long as its square.
     return (
-        rf"(?:\\*{re.escape(letter)}|\\+u(?i:{number:04x})|\\+x(?i:{number:02x})|%(?i:{number:02x})"
-        rf"|&#0*{number};|&#[xX]0*(?i:{number:x});)"
+        rf"(?:\\{{0,4}}{re.escape(letter)}|\\{{1,4}}u(?i:{number:04x})|\\{{1,4}}x(?i:{number:02x})"
+        rf"|%(?i:{number:02x})|&#0{{0,4}}{number};|&#[xX]0{{0,4}}(?i:{number:x});)"
     )
 
 
 class Inflater:
-    """Decompresses what was compressed though it was not asked for, in pieces of bounded size."""
+    """Decompresses an answer in pieces of bounded size: proxies compress even if they are not asked to."""
 
     def __init__(self, encoding: str) -> None:
         known = encoding.lower() in _COMPRESSED
         self._inflate = zlib.decompressobj(zlib.MAX_WBITS | 32) if known else None
 
     def feed(self, data: bytes, piece: int) -> Generator[bytes, None, None]:
-        """Yield what *data* adds, in pieces of at most so many bytes.
+        """Yield the decompressed *data*, in pieces of at most *piece* bytes.
 
         Raises:
-            ValueError: It is not sound.
+            ValueError: It can't be decompressed.
         """
         if self._inflate is None:
             for start in range(0, len(data), piece):
                 yield data[start : start + piece]
             return
         try:
-            while data:
-                yield self._inflate.decompress(data, piece)
+            inflated = b""
+            # All of the input may be taken, and some of what it stands for still to come.
+            while data or len(inflated) == piece:
+                inflated = self._inflate.decompress(data, piece)
                 data = self._inflate.unconsumed_tail
+                yield inflated
         except zlib.error:
-            raise ValueError("the compressed answer is not sound") from None
+            raise ValueError("the answer can't be decompressed") from None
 
 
 @frozen
@@ -78,17 +82,17 @@ class Answer:
     headers: Mapping[str, str] = field(factory=dict[str, str], repr=False)
     raw: bytes = field(default=b"", repr=False)
     overlong: bool = False
-    """Whether it went on after *raw*, and was not read further."""
+    """Whether it is longer than *raw*, and was not read further."""
     streamed: bool = False
-    """Whether *raw* is only its beginning, as the rest was parsed as it came."""
+    """Whether *raw* is only its beginning, since the rest was parsed while it arrived."""
     limit: int = 1 << 20
     """Bytes that the body may have."""
     redact: Redactor = field(factory=lambda: Redactor(""), repr=False)
-    """Blots out the key of all that is read of it: servers do echo keys."""
+    """Blots the API key out of everything read from the answer: servers do echo keys."""
 
     @property
     def trace_id(self) -> str | None:
-        """What the vendor's support asks for; None if the header is not like one."""
+        """``x-siliconcloud-trace-id``, for SiliconFlow's support; None if the header is not a trace id."""
         value = self.header(TRACE_ID)
         return value if _TRACE_ID.fullmatch(value) and "***" not in value else None
 
@@ -98,17 +102,17 @@ class Answer:
         return 200 <= self.status < 300
 
     def header(self, name: str) -> str:
-        """Return a header's value, or nothing."""
+        """Return a header's value, or an empty string."""
         return self.redact(self.headers.get(name, ""))
 
     def text(self) -> str:
-        """Return the beginning of the body, as far as an error keeps it, without the key."""
+        """Return the beginning of the body, up to the length that an error keeps, without the key."""
         # A key may be cut at the end of what is kept: look a little further.
         return self.redact(self.raw[: BODY_KEPT * 8].decode("utf-8", "replace"))[:BODY_KEPT]
 
 
 def shown(text: str) -> str:
-    """Return a server's text on one line of bearable length."""
+    """Return a server's text as one line of bounded length."""
     line = " ".join(text[:BODY_KEPT].split())
     kept = "".join(
         letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in line[:_MESSAGE_KEPT]

@@ -1,4 +1,4 @@
-"""What an answer that is not a success says: the error that its status, code and message stand for."""
+"""Reads an answer that is not a success: to the error that its status, code and message stand for."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _BY_STATUS: dict[int, type[APIStatusError]] = {
     503: OverloadedError,
     504: GatewayTimeoutError,
 }
-# The codes are of an older table of the vendor's, that is no longer published.
+# The codes are from an older table of the vendor's, which is no longer published.
 _BY_CODE: dict[int, type[APIStatusError]] = {
     20051: RealNameRequiredError,
     30001: InsufficientBalanceError,
@@ -52,7 +52,7 @@ _BUSY = frozenset({50505, 50508, 50603, 50609})
 _LIMITS = {
     50601: "rpm", 50602: "tpm", 50604: "ipm", 50605: "ipd", 50606: "rpd", 50607: "rph", 50608: "rpd"
 }  # fmt: skip
-# The statuses that the table has codes with: a 200 that bears such a code means the same.
+# The statuses of the codes in that table: a 200 with such a code means the same.
 _STATUS_OF_CODE: dict[int, int] = {
     **dict.fromkeys(
         (20012, 20015, 20018, 20022, 20044, 20046, 20047, 20048, 20049, 20050, 20052, 20053, 20059, 20061,
@@ -69,7 +69,7 @@ _STATUS_OF_CODE: dict[int, int] = {
 }  # fmt: skip
 
 _LIMIT_NAMED = re.compile(r"\b([RTI]P[MHD])\b", re.IGNORECASE)
-# A limit that is told with a 403: accounts without identity verification get such ones.
+# A limit in a 403: accounts without identity verification get these.
 _LIMIT_MET = re.compile(
     r"\b[RTI]P[MHD]\b.{0,60}\b(?:limit|quota|exceed)|\b(?:limit|quota|exceed).{0,60}\b[RTI]P[MHD]\b"
     r"|\brate[ -]?limit|\btoo many requests\b",
@@ -81,7 +81,7 @@ _TITLE = re.compile(r"<title[^>]*>(.{,300}?)</title", re.IGNORECASE | re.DOTALL)
 
 
 def is_refusal(document: Any) -> bool:
-    """Whether a success's document bears a code that stands for a refusal."""
+    """Return whether the document of a success has a code that stands for a refusal."""
     return code_of(document) in _STATUS_OF_CODE
 
 
@@ -111,7 +111,7 @@ def refusal(answer: Answer) -> APIStatusError:
 def code_of(document: Any) -> int | None:
     """Return the vendor's code, also where a gateway wraps it as ``{"error": {"code": …}}``.
 
-    A number of ten digits is not one, and would only make messages long.
+    A number of ten digits or more is not a code, and would make messages long.
     """
     match document:
         case {"code": str(code)} if re.fullmatch(r"\d{1,9}", code, re.ASCII):
@@ -141,7 +141,7 @@ def _error_class(status: int, code: int | None) -> type[APIStatusError]:
 
 
 def _code_and_message(answer: Answer) -> tuple[int | None, str]:
-    """Read an error's body, which may be an object, a string, a page of a proxy's, or nothing."""
+    """Read an error's body, which may be an object, a string, a proxy's web page, or empty."""
     text = answer.text()
     try:
         document = json.loads(answer.raw[: BODY_KEPT * 16])
@@ -150,7 +150,7 @@ def _code_and_message(answer: Answer) -> tuple[int | None, str]:
         document = f"a web page, {title.group(1).strip()!r}" if title else text
     match document:
         case dict():
-            # Parsed, escapes are gone: what they hid of a key is to be blotted out now.
+            # Parsing removes escapes, which may have hidden a part of the key.
             message = answer.redact(_message(cast("dict[str, Any]", document)))
             return code_of(document), shown(message or text)
         case str() if document.strip():
@@ -168,7 +168,7 @@ def _code_and_message(answer: Answer) -> tuple[int | None, str]:
 
 
 def _message(fields: dict[str, Any]) -> str:
-    """Return what an error's object says, or nothing."""
+    """Return the message in an error's object, or an empty string."""
     inner = fields.get("error")
     if isinstance(inner, dict) and (said := _message(cast("dict[str, Any]", inner))):
         return said

@@ -1,6 +1,6 @@
-"""Reads the API's answers to values, or to the errors that they are.
+"""Reads the API's answers: to values, or to the errors that they stand for.
 
-Nothing is raised here: what a parser returns is what the answer says, an error included.
+Nothing is raised here: a parser returns an error as it returns a value.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def parse_voices(answer: Answer, voices: VoiceList) -> SiliconFlowError | None:
             return document
         entries = _list_in(document)
         if entries is None:
-            return invalid(answer, "the list of voices has none of the known shapes")
+            return invalid(answer, "the list of voices has an unknown shape")
         for entry in entries:
             voices.take(entry)
     return None if voices.wrong is None else invalid(answer, voices.wrong)
@@ -65,7 +65,7 @@ def invalid(answer: Answer, reason: str) -> InvalidResponseError:
     """Return the error of a success that is not what the API promises."""
     text = answer.text()
     return InvalidResponseError(
-        f"HTTP {answer.status}, but {reason}: {shown(text) or 'nothing'}",
+        f"HTTP {answer.status}, but {reason}: {shown(text) or 'nothing in the body'}",
         status=answer.status,
         trace_id=answer.trace_id,
         body=text,

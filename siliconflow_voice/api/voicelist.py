@@ -1,4 +1,4 @@
-"""Reads the account's voices, a long list as it comes: it has no pages, and may be hundreds of megabytes."""
+"""Reads the account's voices while they arrive: the list has no pages, and may be hundreds of megabytes."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from siliconflow_voice.models import Voice
 __all__ = ["LISTS", "VoiceList", "voice_of"]
 
 MOST_VOICES = 2_000_000
-"""Voices of a list that are read; more would take gigabytes to hold."""
+"""The most voices of a list that are read; more would need gigabytes of memory."""
 
 LISTS = ("results", "result", "data")
-"""Keys that the list was seen or documented under, the documented one first."""
+"""Keys that the list is documented or was seen under, the documented key first."""
 
 _LIST_PLACES = frozenset({"", *LISTS, "data.results", "data.result"})
-# The list begins within the first of a document; what has none by then is not one.
+# The list begins within this many bytes; a document without one by then is not a list.
 _HEAD = 1 << 16
 
 
@@ -26,13 +26,13 @@ class VoiceList:
     """The voices of one answer.
 
     Args:
-        keep: Called with each voice; whether to hold it in :attr:`voices`.
+        keep: Called with each voice; returns whether to keep it in :attr:`voices`.
     """
 
     def __init__(self, keep: Callable[[Voice], bool]) -> None:
         self.voices: list[Voice] = []
         self.wrong: str | None = None
-        """What is wrong with the list, once something is."""
+        """The first thing that is wrong with the list, or None."""
         self._keep = keep
         self._count = 0
         self._head: bytearray | None = bytearray()
@@ -40,7 +40,7 @@ class VoiceList:
         self._parser: Any = None
 
     def take(self, entry: Any) -> None:
-        """Accept an entry, as JSON has it."""
+        """Accept an entry as parsed from JSON."""
         voice = voice_of(entry)
         if voice is None:
             self.wrong = "the list of voices has an entry that is not a voice"
@@ -52,7 +52,7 @@ class VoiceList:
             self.voices.append(voice)
 
     def feed(self, piece: bytes) -> None:
-        """Accept the next piece of the document: some tens of kilobytes, as it is parsed in one go."""
+        """Accept the next piece of the document: some tens of kilobytes, since it is parsed at once."""
         if self.wrong is not None or not piece:
             return
         if self._head is None:
@@ -65,12 +65,12 @@ class VoiceList:
             head, self._head = bytes(self._head), None
             self._send(head)
         elif len(self._head) > _HEAD:
-            self.wrong = "the list of voices has none of the known shapes"
+            self.wrong = "the list of voices has an unknown shape"
 
     def end(self) -> None:
         """Accept the end of the document."""
         if self._head is not None:
-            self.wrong = self.wrong or "the list of voices has none of the known shapes"
+            self.wrong = self.wrong or "the list of voices has an unknown shape"
         elif self.wrong is None:
             self._finish()
 
@@ -111,10 +111,10 @@ def voice_of(entry: Any) -> Voice | None:
 
 
 def _place_of_list(head: bytes) -> str | None:
-    """Return where the list stands in a document that begins so, such as ``data.result``."""
+    """Return the place of the list in a document that begins with *head*, such as ``data.result``."""
     ijson = _ijson()
     events: Any = ijson.sendable_list()
-    # What came before something that is not JSON still counts; all of it is parsed once more.
+    # Events before an error still count: all of it is parsed once more.
     with suppress(ijson.JSONError, UnicodeDecodeError):
         ijson.parse_coro(events).send(head)
     places = (prefix for prefix, event, _ in events if event == "start_array")
@@ -122,5 +122,5 @@ def _place_of_list(head: bytes) -> str | None:
 
 
 def _ijson() -> Any:
-    # It has no types; and most lists are short, and need no import of it.
+    # It has no types, and short lists don't need it.
     return import_module("ijson")

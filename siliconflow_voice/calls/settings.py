@@ -25,7 +25,7 @@ MAX_LIST_BYTES = 256 << 20
 
 
 class ClientOptions(TypedDict, total=False):
-    """What :meth:`VoiceClient.with_options` changes; each is an argument of :class:`VoiceClient`."""
+    """The options that :meth:`VoiceClient.with_options` accepts: arguments of :class:`VoiceClient`."""
 
     api_key: APIKey | None
     base_url: str | None
@@ -42,7 +42,7 @@ class ClientOptions(TypedDict, total=False):
 
 @frozen
 class Settings:
-    """What a client was told; ``attrs.evolve`` checks what it changes.
+    """The options of a client; ``attrs.evolve`` validates what it changes.
 
     Raises:
         ConfigurationError: There is no key, the address is invalid, or an option is of the wrong kind.
@@ -74,5 +74,5 @@ class Settings:
 
     @property
     def origin(self) -> Origin:
-        """The key and where it goes: what tells accounts apart."""
+        """The key and its address, by which accounts are told apart."""
         return Origin(self.api_key, self.base_url)

@@ -65,9 +65,9 @@ class Channel:
         Args:
             request: What to send.
             payload: Its body, made for this attempt.
-            transfer: Tells afterwards how far it got.
-            until: The loop's time at which it is over at the latest, or None.
-            voices: Fed with a long list as it comes.
+            transfer: Records how far the attempt gets.
+            until: The loop's time at which the attempt must be over, or None.
+            voices: Receives a long list while it arrives.
         """
         timeouts, headers = self.timeouts, self._headers
         if payload is None:
@@ -106,7 +106,7 @@ class Channel:
     async def _read(
         self, response: aiohttp.ClientResponse, limit: int, transfer: Transfer, voices: VoiceList | None
     ) -> Answer:
-        """Read an answer, but not without end, and a long list as it comes."""
+        """Return the answer, read up to *limit* bytes; a long list is parsed while it arrives."""
         if response.status >= 300:
             limit, voices = min(limit, _REFUSAL), None
         body = _Body(limit, voices)
@@ -119,11 +119,11 @@ class Channel:
                     if body.is_over:
                         break
                     if body.streamed:
-                        await asyncio.sleep(0)  # what is there already comes without a turn of the loop
+                        await asyncio.sleep(0)  # buffered chunks arrive without a turn of the loop
                 if body.is_over:
                     break
         except aiohttp.ClientError:
-            # Of a refusal, the status is what matters; a success that is cut short is none.
+            # Of a refusal, the status is what matters; a success that is cut short is not a success.
             if response.status < 300:
                 raise
         except ValueError:
@@ -133,7 +133,7 @@ class Channel:
 
 
 class _Body:
-    """What was read of an answer: its bytes, or the voices of a list that is too long to be held."""
+    """The part of an answer that was read: its bytes, or the voices of a list too long to hold."""
 
     def __init__(self, limit: int, voices: VoiceList | None) -> None:
         self._limit = limit
@@ -141,16 +141,16 @@ class _Body:
         self._size = 0
         self._bytes = bytearray()
         self.streamed = False
-        """Whether what comes is parsed at once."""
+        """Whether further pieces are parsed as they arrive."""
 
     @property
     def is_over(self) -> bool:
-        """Whether no more of it is wanted."""
+        """Whether the rest of it is not needed."""
         wrong = self._voices is not None and self._voices.wrong is not None
         return wrong or self._size > self._limit
 
     def feed(self, piece: bytes) -> None:
-        """Accept the next piece, decompressed."""
+        """Accept the next decompressed piece."""
         self._size += len(piece)
         if self.streamed and self._voices is not None:
             self._voices.feed(piece)
@@ -161,13 +161,13 @@ class _Body:
             self._voices.feed(bytes(self._bytes))
 
     def spoil(self) -> None:
-        """Note that it was compressed, and is not sound."""
+        """Note that it can't be decompressed."""
         self._bytes.clear()
         if self.streamed and self._voices is not None:
-            self._voices.wrong = self._voices.wrong or "the compressed answer is not sound"
+            self._voices.wrong = self._voices.wrong or "the answer can't be decompressed"
 
     def end(self, status: int, headers: dict[str, str], redact: Redactor) -> Answer:
-        """Return all of it."""
+        """Return the whole answer."""
         overlong = self._size > self._limit
         if self.streamed and self._voices is not None:
             if overlong:

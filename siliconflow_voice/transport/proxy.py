@@ -1,4 +1,4 @@
-"""Which proxy requests go through: one that is passed, or, if asked for, the environment's."""
+"""The proxy that requests go through: the one that is passed or, with trust_env, the environment's."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ __all__ = ["Proxy"]
 
 @frozen
 class Proxy:
-    """An HTTP proxy. It is asked for a tunnel (CONNECT), so that it sees neither the key nor the audio."""
+    """An HTTP proxy. Requests go through a tunnel (CONNECT): it sees neither the key nor the audio."""
 
     url: URL
     """Without the credentials."""
     headers: Mapping[str, str] = field(factory=dict[str, str], repr=False)
-    """What only the proxy is sent: its ``Proxy-Authorization``."""
+    """Headers for the proxy alone: its ``Proxy-Authorization``."""
 
     @classmethod
     def of(cls, given: object, *, trust_env: bool, target: URL) -> Proxy | None:
@@ -42,7 +42,7 @@ class Proxy:
             proxy = cls._parsed(given, "proxy")
             if target.scheme != "https":
                 raise ConfigurationError(
-                    "proxy is for https addresses: over http it would see the key. Leave it out, or use https"
+                    "proxy is valid only for https addresses, since over http it would see the key: use https"
                 )
             return proxy
         if not trust_env or target.scheme != "https" or proxy_bypass(f"{target.host}:{target.port}"):
@@ -65,9 +65,9 @@ class Proxy:
         except ValueError:
             host, user, password, port, url = None, None, None, None, URL()
         if url.scheme not in {"http", "https"}:
-            raise ConfigurationError(f"{name} must be an http proxy, not one of the kind {url.scheme!r:.20}")
+            raise ConfigurationError(f"{name} must be an http proxy, got {url.scheme!r:.20}")
         if not host or port is None:
-            raise ConfigurationError(f"{name} is not an address such as http://proxy.example:3128")
+            raise ConfigurationError(f"{name} is invalid: pass an address such as http://proxy.example:3128")
         headers: dict[str, str] = {}
         if user is not None or password is not None:
             login = base64.b64encode(f"{user or ''}:{password or ''}".encode()).decode()

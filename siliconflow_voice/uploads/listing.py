@@ -1,4 +1,4 @@
-"""The account's list as a call sees it: read as it comes, and no more of it kept than is asked for."""
+"""The account's list as an operation: parsed while it arrives, keeping only the voices that are asked for."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Listing", "everything"]
 
 
 def everything(_voice: Voice) -> bool:
-    """Keep each voice."""
+    """Return True: every voice is kept."""
     return True
 
 
@@ -24,8 +24,8 @@ class Listing(Operation[list[Voice]]):
     """One listing of an account.
 
     Args:
-        keep: Called with each voice, in each attempt anew; whether it is wanted.
-        most: Bytes that the answer may have.
+        keep: Called with each voice, again in each attempt; returns whether to keep it.
+        most: The largest answer to accept, in bytes.
     """
 
     def __init__(self, keep: Callable[[Voice], bool], most: int) -> None:

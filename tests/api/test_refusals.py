@@ -145,3 +145,11 @@ def test_what_holds_raw_text_does_not_show_it() -> None:
 
 def test_what_is_only_an_acknowledgement_is_not_read() -> None:
     assert parse_nothing(Answer(200, {}, b'{"code": 50505}')) is None
+
+
+@pytest.mark.parametrize("filling", ["\0", "\\", "&#0", "&#x0", "%", "s", "sk-te", "\\u00"])
+def test_a_body_that_is_almost_the_key_is_searched_in_one_pass(filling: str) -> None:
+    body = (filling * (1 << 20))[: 1 << 20].encode()
+    error = parse_uri(Answer(500, {}, body, redact=Redactor(KEY)))
+    assert isinstance(error, errors.ServerError)
+    assert len(error.body) == 4096

@@ -254,7 +254,9 @@ def test_an_invalid_answer_says_what_was_expected_and_what_came() -> None:
 
 
 def test_an_answer_without_a_body_is_called_nothing() -> None:
-    with pytest.raises(InvalidResponseError, match=r"^HTTP 200, but the answer is not JSON: nothing\.$"):
+    with pytest.raises(
+        InvalidResponseError, match=r"^HTTP 200, but the answer is not JSON: nothing in the body\.$"
+    ):
         read(parse_uri, answer(200, b" "))
 
 

@@ -62,11 +62,11 @@ def test_wherever_it_is_cut_the_list_is_the_same(cuts: list[int], ascii_only: bo
 @pytest.mark.parametrize(
     ("document", "wrong"),
     [
-        ("", "none of the known shapes"),
-        ("{}", "none of the known shapes"),
-        ("7", "none of the known shapes"),
-        ('{"voices": [1]}', "none of the known shapes"),
-        ("<html>", "none of the known shapes"),
+        ("", "has an unknown shape"),
+        ("{}", "has an unknown shape"),
+        ("7", "has an unknown shape"),
+        ('{"voices": [1]}', "has an unknown shape"),
+        ("<html>", "has an unknown shape"),
         ('{"result": [', "not JSON"),
         ('{"result": []', "not JSON"),
         ('{"result": [{"uri": "speech:a"} {', "not JSON"),
@@ -90,7 +90,7 @@ def test_a_document_without_a_list_is_not_read_to_its_end() -> None:
     voices = VoiceList(everything)
     for _ in range(200):
         voices.feed(b'{"a":' * 100)
-    assert voices.wrong == "the list of voices has none of the known shapes"
+    assert voices.wrong == "the list of voices has an unknown shape"
 
 
 def test_only_what_is_asked_for_is_kept() -> None:

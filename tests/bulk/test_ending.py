@@ -234,7 +234,7 @@ async def test_tasks_may_begin_at_once(client: VoiceClient, emulator: Emulator, 
 async def test_an_outcome_that_is_in_hand_is_given_when_the_run_ends() -> None:
     async def slow_to_close() -> AsyncIterator[bytes]:
         try:
-            yield SPEECH
+            yield SPEECH * 2  # more than is read ahead to look at
             yield b""
         finally:
             await asyncio.sleep(5)
@@ -244,7 +244,12 @@ async def test_an_outcome_that_is_in_hand_is_given_when_the_run_ends() -> None:
             emulator.add_fault(Fault.return_status(400))
             emulator.add_fault(Fault.return_status(401))
             got: list[UploadOutcome] = []
-            uploads = [item(0, audio=slow_to_close()), item(1)]
+
+            async def come() -> AsyncIterator[VoiceUpload]:
+                yield item(0, audio=slow_to_close())
+                await asyncio.sleep(1)  # it is refused meanwhile, and closes its audio
+                yield item(1)
+
             with pytest.raises(AuthenticationError):
-                await taken(upload_many(client, uploads, concurrency=2), got)
+                await taken(upload_many(client, come(), concurrency=2), got)
     assert [(outcome.index, outcome.status) for outcome in got] == [(0, "failed")]

@@ -170,8 +170,11 @@ def test_a_raised_limit_leaves_room_for_the_difference(kind: Kind) -> None:
         ({"window": float("nan")}, "window must be a positive number"),
         ({"window": float("inf")}, "window must be a positive number"),
         ({"kind": "leaky"}, "kind must be"),
-        ({"requests": 1, "burst": 1}, "burst is for a quota of kind 'bucket'"),
-        ({"kind": "bucket", "burst": 1}, "burst is for a quota of kind 'bucket' that limits requests"),
+        ({"requests": 1, "burst": 1}, "burst is valid only for a quota of kind 'bucket'"),
+        (
+            {"kind": "bucket", "burst": 1},
+            "burst is valid only for a quota of kind 'bucket' that limits requests",
+        ),
     ],
 )
 def test_an_impossible_quota_is_refused_with_its_reason(options: dict[str, Any], complaint: str) -> None:

@@ -49,22 +49,22 @@ async def test_a_long_list_is_read_as_it_comes_and_whole() -> None:
 
 @pytest.mark.parametrize("encoding", ["gzip", "x-gzip"])
 async def test_a_long_list_that_is_compressed_is_understood(encoding: str) -> None:
-    packed = gzip.compress(json.dumps({"result": ENTRIES * 30}).encode(), 1)
-    assert len(packed) > 1 << 18
+    packed = gzip.compress(json.dumps({"result": ENTRIES}).encode(), 1)
+    assert len(packed) < 1 << 18 < len(DOCUMENT)
     script = listing(packed, f"Content-Encoding: {encoding}\r\n")
     async with raw_server(script) as server, client_of(server.base_url) as client:
-        assert len(await client.list_voices()) == COUNT * 30
+        assert len(await client.list_voices()) == COUNT
 
 
 @pytest.mark.parametrize(
     ("body", "headers", "reason"),
     [
         (DOCUMENT[:-5], "", "the answer is not JSON"),
-        (DOCUMENT.replace(b'"result"', b'"voices"'), "", "none of the known shapes"),
+        (DOCUMENT.replace(b'"result"', b'"voices"'), "", "has an unknown shape"),
         (DOCUMENT[:-2] + b", 7]}", "", "an entry that is not a voice"),
         (b"x" * (1 << 19), "Content-Encoding: gzip\r\n", "the answer is not JSON"),
-        (SPOILT, "Content-Encoding: gzip\r\n", "the compressed answer is not sound"),
-        (gzip.compress(b" " * (1 << 20), 1), "Content-Encoding: gzip\r\n", "known shapes"),
+        (SPOILT, "Content-Encoding: gzip\r\n", "the answer can't be decompressed"),
+        (gzip.compress(b" " * (1 << 20), 1, mtime=0), "Content-Encoding: gzip\r\n", "unknown shape"),
     ],
 )
 async def test_a_long_list_that_is_wrong_is_invalid(body: bytes, headers: str, reason: str) -> None:
@@ -75,7 +75,7 @@ async def test_a_long_list_that_is_wrong_is_invalid(body: bytes, headers: str, r
 
 @pytest.mark.parametrize("packed", [False, True])
 async def test_a_list_is_not_read_past_its_bound(packed: bool) -> None:
-    body = json.dumps({"result": ENTRIES * (30 if packed else 1)}).encode()
+    body = json.dumps({"result": ENTRIES}).encode()
     script = listing(gzip.compress(body, 1), "Content-Encoding: gzip\r\n") if packed else listing(body)
     async with (
         raw_server(script) as server,
@@ -132,8 +132,8 @@ async def test_a_compressed_answer_is_read_though_it_was_not_asked_for(encoding:
     ("body", "encoding"),
     [
         (b"no gzip", "gzip"),
-        (gzip.compress(b"")[:5], "gzip"),
-        (gzip.compress(b'{"result": []}')[:18], "gzip"),
+        (gzip.compress(b"", mtime=0)[:5], "gzip"),
+        (gzip.compress(b'{"result": []}', mtime=0)[:18], "gzip"),
         (b"\x0b\x02\x80", "br"),
     ],
 )
@@ -151,7 +151,7 @@ async def test_a_compressed_answer_that_is_not_sound_is_no_success(
 
 @pytest.mark.parametrize("status", ["200 OK", "500 Internal Server Error"])
 async def test_a_compressed_bomb_takes_little_memory(status: str) -> None:
-    bomb = gzip.compress(b"ab " * (50 << 20), 1)
+    bomb = gzip.compress(b"ab " * (8 << 20), 1)
 
     async def script(exchange: Exchange) -> None:
         await exchange.read_request()

@@ -17,7 +17,7 @@ from siliconflow_voice.transport import origin
 from siliconflow_voice.transport.origin import Secret
 
 KEY = "sk-test"
-NO_ADDRESS = "base_url is not an http or https address such as https://api.siliconflow.cn/v1."
+NO_ADDRESS = "base_url is not an http or https address: pass one such as https://api.siliconflow.cn/v1."
 
 
 def checked(given: str | None, *, allow_http: bool) -> URL:
@@ -61,7 +61,10 @@ def test_an_empty_key_is_not_replaced_by_the_environments(monkeypatch: pytest.Mo
 def test_a_key_that_no_header_could_carry_is_refused_and_not_shown(flaw: str, place: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         origin.key(place.format(flaw=flaw, key=KEY))
-    assert str(caught.value) == "The API key has a space, a line break or a character that is not ASCII."
+    assert (
+        str(caught.value)
+        == "The API key has a space, a line break or a character that is not ASCII: copy it again."
+    )
     assert KEY not in "".join(traceback.format_exception(caught.value))
 
 
@@ -99,13 +102,13 @@ def test_a_secret_is_sent_as_it_is() -> None:
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_a_secret_is_not_pickled(protocol: int) -> None:
-    with pytest.raises(TypeError, match=r"^a key is not pickled$"):
+    with pytest.raises(TypeError, match=r"^an API key can't be pickled: "):
         pickle.dumps({"key": Secret(KEY)}, protocol)
 
 
 @pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy])
 def test_a_secret_is_not_copied_in_passing(duplicate: Callable[[Secret], Secret]) -> None:
-    with pytest.raises(TypeError, match=r"^a key is not pickled$"):
+    with pytest.raises(TypeError, match=r"^an API key can't be pickled: "):
         duplicate(Secret(KEY))
 
 

@@ -67,8 +67,8 @@ def save(name: str, *sheets: str, formats: dict[str, str] | None = None) -> None
         source = Path(folder) / f"{name}.fods"
         source.write_text(HEAD + "".join(sheets) + TAIL, encoding="utf-8")
         for end, options in (formats or {"": "xlsx"}).items():
-            subprocess.run(  # noqa: S603 - our own command
-                ["soffice", "--headless", "--convert-to", options, "--outdir", folder, str(source)],  # noqa: S607
+            subprocess.run(
+                ["soffice", "--headless", "--convert-to", options, "--outdir", folder, str(source)],
                 check=True,
                 capture_output=True,
             )
