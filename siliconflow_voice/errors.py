@@ -86,7 +86,7 @@ class SiliconFlowError(Exception):
         self.message = message
 
     def __str__(self) -> str:
-        sentences = [self._sentence().rstrip(".") + "."]
+        sentences = [self.summary.rstrip(".") + "."]
         if len(self.attempts) > 1:
             sentences.append(f"Gave up after {len(self.attempts)} attempts.")
         if self.hint:
@@ -99,7 +99,9 @@ class SiliconFlowError(Exception):
         # typeshed leaves out copyreg's __newobj__, which is what pickle itself puts here.
         return copyreg.__newobj__, (type(self),), {**self.__dict__, "args": self.args}  # type: ignore[attr-defined]
 
-    def _sentence(self) -> str:
+    @property
+    def summary(self) -> str:
+        """What went wrong, without the history and the hint: for a message that goes on."""
         return self.message
 
 
@@ -175,7 +177,8 @@ class APIStatusError(SiliconFlowError):
         self.retry_after = retry_after
         self.body = body
 
-    def _sentence(self) -> str:
+    @property
+    def summary(self) -> str:
         facts: list[str] = []
         if self.code is not None:
             facts.append(f"code {self.code}")

@@ -13,6 +13,7 @@ from support.bulk import items, statuses_of
 from support.manifests import csv_file, uploads
 
 from siliconflow_voice import Journal, Manifest, VoiceClient
+from siliconflow_voice.bulk.checking import check_manifest
 from siliconflow_voice.threads import OwnThread
 
 
@@ -81,13 +82,14 @@ async def test_a_call_that_is_abandoned_is_finished_all_the_same() -> None:
     assert blocked.order == ["blocked", "next"]
 
 
-async def test_no_manifest_journal_or_export_goes_to_the_loops_default_executor(
+async def test_no_manifest_check_journal_or_export_goes_to_the_loops_default_executor(
     tmp_path: Path, client: VoiceClient
 ) -> None:
     loop = asyncio.get_running_loop()
     loop.set_default_executor(Untouched())
     manifest = Manifest(csv_file(tmp_path, "a.mp3,a,text"))
     assert (await manifest.scan(), len(await uploads(manifest))) == (1, 1)
+    assert (await check_manifest(manifest, on_problem=lambda _: None)).problems == 1  # there is no a.mp3
     async with Journal(tmp_path / "voices.journal") as journal:
         assert await statuses_of(client, items(2), journal=journal) == ["uploaded"] * 2
         assert await journal.export(tmp_path / "voices.csv") == 2

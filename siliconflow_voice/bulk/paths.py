@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import unicodedata
 from pathlib import Path
-from typing import BinaryIO
 
 from siliconflow_voice.audio.files import PathReading
 from siliconflow_voice.audio.pool import ReadPool
@@ -50,7 +49,7 @@ class _ListedReading(PathReading):
         self._root = root
         self._confined = confined
 
-    def _open(self) -> BinaryIO:
+    def _open(self) -> int:
         try:
             return self._open_at(self._name)
         except FileNotFoundError:
@@ -59,7 +58,7 @@ class _ListedReading(PathReading):
                 raise
             return self._open_at(there)
 
-    def _open_at(self, path: str) -> BinaryIO:
+    def _open_at(self, path: str) -> int:
         self._path = path
         if self._confined:
             self._path = os.path.realpath(path)

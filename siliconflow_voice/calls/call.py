@@ -202,10 +202,10 @@ class Call(Generic[T]):
         final: SiliconFlowError = error
         if failure is Failure.UNKNOWN and not self.operation.repeatable:
             if not isinstance(error, AmbiguousUploadError):
-                final = AmbiguousUploadError(f"The upload's answer was lost: {error.message}")
+                final = AmbiguousUploadError(f"The upload's answer was lost: {error.summary}")
         elif self._is_stranded(failure):
             final = SourceConsumedError(
-                f"The upload failed, and the audio can't be read again: {error.message}"
+                f"The upload failed, and the audio can't be read again: {error.summary}"
             )
         if final is not error:
             final.__cause__ = error

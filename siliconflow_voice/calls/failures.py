@@ -60,7 +60,7 @@ def verdict_on(error: SiliconFlowError, failure: Failure, *, sending: bool) -> V
     """Return what a failure means for the throttle; *sending* is whether part of the body was sent."""
     match error:
         case RateLimitError(kind=kind) if failure is Failure.REFUSED:
-            return Verdict.TOKENS_REFUSED if kind in {"tpm", "tpd"} else Verdict.REQUESTS_REFUSED
+            return Verdict.TOKENS_REFUSED if kind == "tpm" else Verdict.REQUESTS_REFUSED
         case OverloadedError():
             return Verdict.OVERLOADED
         case APIConnectionError() if failure is Failure.NOT_SENT and sending:

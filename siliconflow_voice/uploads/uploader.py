@@ -165,7 +165,7 @@ class OpenUpload:
         wanted = Voice("", upload.model, upload.custom_name, upload.text)
         searching = await self._searching(deadline) if on_ambiguous == "reconcile" else None
         operation = Upload(
-            requests.upload_voice(
+            request=requests.upload_voice(
                 model=upload.model,
                 custom_name=upload.custom_name,
                 text=upload.text,
@@ -173,8 +173,8 @@ class OpenUpload:
                 media_type=self.facts.media_type,
                 extension=self.facts.extension,
             ),
-            partial(parse_voice, wanted),
-            upload.custom_name,
+            parse=partial(parse_voice, wanted),
+            subject=upload.custom_name,
             size=self.facts.size,
             wanted=wanted,
             reading=self._reading,

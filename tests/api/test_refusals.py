@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -145,6 +146,14 @@ def test_what_holds_raw_text_does_not_show_it() -> None:
 
 def test_what_is_only_an_acknowledgement_is_not_read() -> None:
     assert parse_nothing(Answer(200, {}, b'{"code": 50505}')) is None
+
+
+@pytest.mark.parametrize("run", ["\0", "\\", "s", "s\0", "\\s", "&#0", "s\\"], ids=repr)
+def test_a_key_is_looked_for_in_time_that_grows_with_the_text_alone(run: str) -> None:
+    text = run * (32_768 // len(run))
+    began = time.process_time()
+    assert Redactor(KEY)(text) == text
+    assert time.process_time() - began < 0.5
 
 
 @pytest.mark.parametrize("filling", ["\0", "\\", "&#0", "&#x0", "%", "s", "sk-te", "\\u00"])

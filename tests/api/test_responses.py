@@ -182,6 +182,7 @@ def test_a_200_that_says_busy_is_an_overload(parse: Callable[[Answer], Any], cod
 
 
 UNFIT: list[Any] = [{"uri": uri} for uri in (None, 1, (), "", "voice:x", "Speech:x")]
+NO_URI: list[Any] = [{"uri": uri} for uri in ("speech:", "speech:a b", "speech:a\n", "speech:é")]
 WRONG: list[Any] = [
     b"", b" ", b"<html>", b"{", b"\xff\xfe", b"[" * 100_000, b"NaN", None, 7, True, "speech:a:b:c", {}
 ]  # fmt: skip
@@ -189,7 +190,7 @@ WRONG: list[Any] = [
 
 @pytest.mark.parametrize(
     "document",
-    [*WRONG, [], ["speech:a"], *UNFIT],
+    [*WRONG, [], ["speech:a"], *UNFIT, *NO_URI],
 )
 def test_an_upload_answered_in_another_shape_is_invalid(document: Any) -> None:
     with pytest.raises(InvalidResponseError):

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.hurried_time import hurried_time
 from support.terminal import bulk, expected, files, json_lines, names, table, voices
 
 from siliconflow_voice import Journal
@@ -103,6 +104,7 @@ async def test_results_have_the_uris_of_those_that_were_skipped_too(
     }
 
 
+@hurried_time
 async def test_a_lost_answers_voice_is_recovered(
     tmp_path: Path, emulator: Emulator, address: str, no_backoff: None, capsys: Captured
 ) -> None:

@@ -164,7 +164,10 @@ def test_http_is_taken_for_this_machine(address: str) -> None:
     assert URL(address) == checked(address, allow_http=False)
 
 
-@pytest.mark.parametrize("host", ["x.cn", "localhost.cn", "127.1", "10.0.0.1", "[2001:db8::1]", "0.0.0.0"])  # noqa: S104 - nothing is bound to it
+@pytest.mark.parametrize(
+    "host",
+    ["x.cn", "localhost.cn", "notlocalhost", "127.1", "10.0.0.1", "[2001:db8::1]", "0.0.0.0"],  # noqa: S104 - nothing is bound to it
+)
 def test_http_is_taken_for_another_machine_only_if_allowed(host: str) -> None:
     address = f"http://{host}/v1"
     with pytest.raises(ConfigurationError, match="unencrypted: use https, or pass allow_http=True"):

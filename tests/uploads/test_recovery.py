@@ -6,6 +6,7 @@ from functools import partial
 
 import pytest
 from support.bulk import until
+from support.hurried_time import hurried_time
 from support.recordings import SPEECH, TEXT, WAV
 from support.virtual_time import virtual_time
 
@@ -316,6 +317,7 @@ async def test_another_name_text_or_model_is_another_voice(
 
 
 @pytest.mark.parametrize("ended", ["failed", "cancelled"])
+@hurried_time
 async def test_a_voice_that_may_be_an_earlier_uploads_is_not_taken_for_a_later_ones(
     client: VoiceClient, emulator: Emulator, ended: str
 ) -> None:
