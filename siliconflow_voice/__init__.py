@@ -12,6 +12,7 @@ from siliconflow_voice.audio.checks import AudioLimits
 from siliconflow_voice.audio.formats import AudioFacts
 from siliconflow_voice.audio.inspection import inspect_audio
 from siliconflow_voice.audio.source import Audio, AudioSource
+from siliconflow_voice.calls.draining import Drained
 from siliconflow_voice.calls.events import AttemptEvent, Event, OutcomeEvent, WaitEvent
 from siliconflow_voice.calls.retry import RetryPolicy
 from siliconflow_voice.calls.settings import ClientOptions
@@ -24,6 +25,7 @@ from siliconflow_voice.errors import (
     AudioSourceError,
     AuthenticationError,
     BadRequestError,
+    ClientClosedError,
     ConfigurationError,
     GatewayTimeoutError,
     InsufficientBalanceError,
@@ -69,8 +71,10 @@ __all__ = [
     "AudioSourceError",
     "AuthenticationError",
     "BadRequestError",
+    "ClientClosedError",
     "ClientOptions",
     "ConfigurationError",
+    "Drained",
     "Encoding",
     "Event",
     "Failure",

@@ -19,12 +19,13 @@ from siliconflow_voice.audio.checks import AudioLimits, check_texts
 from siliconflow_voice.audio.pool import ReadPool
 from siliconflow_voice.audio.source import Audio
 from siliconflow_voice.calls.deadline import Deadline
+from siliconflow_voice.calls.draining import Calls, Drained
 from siliconflow_voice.calls.engine import Engine
 from siliconflow_voice.calls.events import Event
 from siliconflow_voice.calls.operation import Operation
 from siliconflow_voice.calls.retry import RetryPolicy
-from siliconflow_voice.calls.settings import MAX_LIST_BYTES, ClientOptions, Settings
-from siliconflow_voice.errors import APITimeoutError, ConfigurationError, InvalidUploadError
+from siliconflow_voice.calls.settings import MAX_LIST_BYTES, ClientOptions, Settings, check_names
+from siliconflow_voice.errors import APITimeoutError, ClientClosedError, InvalidUploadError
 from siliconflow_voice.models import Voice
 from siliconflow_voice.throttle.throttle import Throttle
 from siliconflow_voice.transport.channel import Channel
@@ -43,11 +44,12 @@ __all__ = ["VoiceClient"]
 
 @frozen(eq=False)
 class _Process:
-    """What a client and all of its siblings share: connections, threads, the numbers of calls."""
+    """What a client and all of its siblings share: connections, threads, the calls and their numbers."""
 
     connection: Connection
     pool: ReadPool = field(factory=ReadPool)
     numbers: itertools.count[int] = field(factory=lambda: itertools.count(1))
+    calls: Calls = field(factory=Calls)
 
 
 class VoiceClient:
@@ -120,7 +122,7 @@ class VoiceClient:
 
     def _set_up(self, settings: Settings, account: Account, process: _Process, *, owns_process: bool) -> None:
         channel = Channel(process.connection, settings.origin, settings.timeouts, settings.way())
-        engine = Engine(settings, channel, account.throttle, process.numbers)
+        engine = Engine(settings, channel, account.throttle, process.numbers, process.calls)
         self._uploader = Uploader(engine, account, process.pool)
         self._process = process
         self._owns_process = owns_process
@@ -146,12 +148,33 @@ class VoiceClient:
         """Close the client and its own session; a borrowed session, or a sibling's, stays open.
 
         Calls under way fail, each with the error that fits what it was doing; calls that wait for the
-        throttle fail when their turn comes. Closing twice does nothing.
+        throttle fail when their turn comes: :meth:`drain` first, to lose none. Closing twice does nothing.
         """
         self._closed = True
         if self._owns_process:
             await self._process.connection.close()
             await self._process.pool.close()
+
+    async def aclose(self) -> None:
+        """Close the client: the same as :meth:`close`, for :class:`contextlib.aclosing`."""
+        await self.close()
+
+    async def drain(self, timeout: float | None = None) -> Drained:  # noqa: ASYNC109 - how long to wait, not for what
+        """Shut down in good order: accept no further call, and wait until the ones under way have ended.
+
+        Calls that wait for the throttle or for another attempt raise :class:`ClientClosedError` at once, and
+        nothing of theirs is stored; so does every later call. Searches after a lost answer are carried out.
+        This holds for the client and all of its siblings, bulk runs included. :meth:`close` it afterwards.
+
+        Args:
+            timeout: Seconds to wait; None for as long as it takes, which the deadlines bound.
+
+        Raises:
+            ClientClosedError: The client is closed.
+            ConfigurationError: The client is used in another event loop.
+        """
+        self._process.connection.loop()
+        return await self._process.calls.drain(timeout)
 
     @property
     def base_url(self) -> str:
@@ -176,9 +199,10 @@ class VoiceClient:
         same settings, and knows no voices yet. It need not be closed: it ends with this client.
 
         Raises:
-            ConfigurationError: An option is invalid.
+            ConfigurationError: An option is invalid, or there is none of that name.
         """
         options: dict[str, Any] = dict(changes)
+        check_names(options)
         throttle: Throttle | None = options.pop("throttle", self.throttle)
         check_kind("throttle", throttle, Throttle, or_none=True)
         settings, account = evolve(self._uploader.settings, **options), self._uploader.account
@@ -194,10 +218,15 @@ class VoiceClient:
         """Return what sends this client's uploads; for :func:`upload_many`.
 
         Raises:
-            ConfigurationError: The client is closed, or used in another event loop.
+            ClientClosedError: The client is closed, or is being drained.
+            ConfigurationError: The client is used in another event loop.
         """
         if self._closed:
-            raise ConfigurationError("The client is closed: create a new VoiceClient")
+            raise ClientClosedError("The client is closed: create a new VoiceClient")
+        if self._process.calls.are_draining():
+            raise ClientClosedError(
+                "The client is being closed, and accepts no further calls: create a new one"
+            )
         self._process.connection.session()
         return self._uploader
 
@@ -237,14 +266,11 @@ class VoiceClient:
             ConfigurationError: The client is closed, or used in another event loop.
         """
         uploader = self.uploader()
-        until = uploader.until()
         check_choice("on_ambiguous", on_ambiguous, OnAmbiguous)
         check_callback("progress", progress)
         upload = VoiceUpload(audio, custom_name, text, model, encoding)
-        async with aclosing(await uploader.open(upload, until=until)) as opened:
-            return await opened.send(
-                deadline=Deadline.by(until), on_ambiguous=on_ambiguous, progress=progress
-            )
+        with uploader.counted():
+            return await _upload(uploader, upload, on_ambiguous, progress)
 
     async def ensure_voice(
         self,
@@ -267,31 +293,12 @@ class VoiceClient:
         :meth:`list_voices`. The upload has a deadline of its own, which starts when the list has arrived.
         """
         uploader = self.uploader()
-        until = uploader.until()
+        check_choice("on_ambiguous", on_ambiguous, OnAmbiguous)
+        check_callback("progress", progress)
         check_texts(self.limits, custom_name=custom_name, text=text, model=model)
-        wanted = Voice("", model, custom_name, text)
-        lock = uploader.account.ensuring.setdefault(likeness(wanted), asyncio.Lock())
-        try:
-            async with asyncio.timeout_at(until):
-                await lock.acquire()
-        except TimeoutError:
-            raise APITimeoutError(
-                f"The deadline passed while another ensure_voice call for {custom_name!r:.80} was running; "
-                "nothing was sent: raise RetryPolicy.deadline"
-            ) from None
-        try:
-            found = await uploader.look_for(wanted, until)
-            return found or await self.upload_voice(
-                audio,
-                custom_name=custom_name,
-                text=text,
-                model=model,
-                encoding=encoding,
-                on_ambiguous=on_ambiguous,
-                progress=progress,
-            )
-        finally:
-            lock.release()
+        upload = VoiceUpload(audio, custom_name, text, model, encoding)
+        with uploader.counted():
+            return await _ensure(uploader, upload, on_ambiguous, progress)
 
     async def list_voices(self) -> list[Voice]:
         """List the account's own voices.
@@ -303,7 +310,8 @@ class VoiceClient:
             ConfigurationError: The client is closed, or used in another event loop.
         """
         uploader = self.uploader()
-        return await uploader.list_voices(uploader.until())
+        with uploader.counted():
+            return await uploader.list_voices(uploader.until())
 
     async def delete_voice(self, uri: str) -> None:
         """Delete a voice of the account, by its ``speech:`` uri.
@@ -320,4 +328,34 @@ class VoiceClient:
             )
         uploader = self.uploader()
         operation = Operation(requests.delete_voice(uri), parse_nothing, uri)
-        await uploader.engine.call(operation, Deadline.by(uploader.until()))
+        with uploader.counted():
+            await uploader.engine.call(operation, Deadline.by(uploader.until()))
+
+
+async def _upload(
+    uploader: Uploader, upload: VoiceUpload, on_ambiguous: OnAmbiguous, progress: Progress | None
+) -> Voice:
+    until = uploader.until()
+    async with aclosing(await uploader.open(upload, until=until)) as opened:
+        return await opened.send(deadline=Deadline.by(until), on_ambiguous=on_ambiguous, progress=progress)
+
+
+async def _ensure(
+    uploader: Uploader, upload: VoiceUpload, on_ambiguous: OnAmbiguous, progress: Progress | None
+) -> Voice:
+    until = uploader.until()
+    wanted = Voice("", upload.model, upload.custom_name, upload.text)
+    lock = uploader.account.ensuring.setdefault(likeness(wanted), asyncio.Lock())
+    try:
+        async with asyncio.timeout_at(until):
+            await lock.acquire()
+    except TimeoutError:
+        raise APITimeoutError(
+            f"The deadline passed while another ensure_voice call for {upload.custom_name!r:.80} was "
+            "running; nothing was sent: raise RetryPolicy.deadline"
+        ) from None
+    try:
+        found = await uploader.look_for(wanted, until)
+        return found or await _upload(uploader, upload, on_ambiguous, progress)
+    finally:
+        lock.release()

@@ -3,7 +3,8 @@
 ::
 
     SiliconFlowError
-    ├── ConfigurationError (also ValueError)      no key, a bad address, a closed client
+    ├── ConfigurationError (also ValueError)      no key, a bad address, another event loop
+    │   └── ClientClosedError                     closed, or drained before this call was sent
     ├── InvalidUploadError (also ValueError)      refused before a byte was sent: .field, .rule, .reason
     ├── AudioSourceError                          unreadable
     │   ├── SourceConsumedError                   can't be read a second time
@@ -46,6 +47,7 @@ __all__ = [
     "AudioSourceError",
     "AuthenticationError",
     "BadRequestError",
+    "ClientClosedError",
     "ConfigurationError",
     "GatewayTimeoutError",
     "InsufficientBalanceError",
@@ -106,7 +108,11 @@ class SiliconFlowError(Exception):
 
 
 class ConfigurationError(SiliconFlowError, ValueError):
-    """The client is set up or used in a way that can't work: no key, a bad address, a closed client."""
+    """The client is set up or used in a way that can't work: no key, a bad address, another event loop."""
+
+
+class ClientClosedError(ConfigurationError):
+    """The client is closed, or is being drained and let this call go; nothing of the call is stored."""
 
 
 class InvalidUploadError(SiliconFlowError, ValueError):

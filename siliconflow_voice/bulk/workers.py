@@ -189,16 +189,17 @@ class _Worker:
         run, size = self._run, None
         try:
             uploader = run.client.uploader()
-            opened = await uploader.open(
-                self._upload, until=uploader.until(), digest=run.journaling is not None
-            )
-            async with aclosing(opened):
-                size = opened.facts.size
-                deadline = Deadline(uploader.settings.retry.deadline)
-                if run.journaling is None:
-                    status, voice = await self._send(opened, deadline)
-                else:
-                    status, voice = await self._send_once(run.journaling, opened, deadline)
+            with uploader.counted():
+                opened = await uploader.open(
+                    self._upload, until=uploader.until(), digest=run.journaling is not None
+                )
+                async with aclosing(opened):
+                    size = opened.facts.size
+                    deadline = Deadline(uploader.settings.retry.deadline)
+                    if run.journaling is None:
+                        status, voice = await self._send(opened, deadline)
+                    else:
+                        status, voice = await self._send_once(run.journaling, opened, deadline)
         except SiliconFlowError as error:
             if _ends_all(error):
                 raise

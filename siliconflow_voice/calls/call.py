@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 from attrs import define, evolve, field
 
 from siliconflow_voice.calls.deadline import Deadline
+from siliconflow_voice.calls.draining import Calls
 from siliconflow_voice.calls.failures import classify, is_stale, verdict_on
 from siliconflow_voice.calls.history import History
 from siliconflow_voice.calls.operation import Failed, Operation, Outcome, Success
@@ -15,6 +16,7 @@ from siliconflow_voice.errors import (
     AmbiguousUploadError,
     APIStatusError,
     APITimeoutError,
+    ClientClosedError,
     OverloadedError,
     SiliconFlowError,
     SourceConsumedError,
@@ -43,6 +45,8 @@ class Call(Generic[T]):
     history: History
     retries: bool
     """Whether the policy allows a second attempt."""
+    calls: Calls
+    """Those that a drain lets go together with this one."""
     _turn: int = field(init=False)
     _last: Failed | None = field(default=None, init=False)
     _transfer: Transfer | None = field(default=None, init=False)
@@ -104,8 +108,18 @@ class Call(Generic[T]):
             what = f"{self.operation.request.operation} {self.operation.subject}"
             error.add_note(f"{what}: all was sent, and the voice may have been stored: check list_voices()")
 
+    async def pause(self, seconds: float) -> None:
+        """Wait between two attempts; a drain ends that at once."""
+        try:
+            async with self.calls.waiting(None):
+                await asyncio.sleep(seconds)
+        except TimeoutError:
+            pass  # the attempt that follows lets the call go
+
     async def _enter(self) -> Admission | Failed:
-        """Wait for the throttle's gate, but not past the deadline."""
+        """Wait for the throttle's gate, but not past the deadline, nor past the beginning of a drain."""
+        if self.calls.are_draining():
+            return self._let_go()
         tokens, retry = self.operation.request.tokens, self._was_overloaded()
         try:
             admission = self.gate.try_enter(tokens, retry=retry)
@@ -119,13 +133,23 @@ class Call(Generic[T]):
             # To wait for a gate that will not open in time would only delay the error.
             return self._out_of_time("would pass")
         try:
-            async with asyncio.timeout_at(until):
+            async with self.calls.waiting(until):
                 return await self.gate.enter(self._turn, tokens, retry=retry)
         except TimeoutError:
-            return self._out_of_time("passed")
+            return self._let_go() if self.calls.are_draining() else self._out_of_time("passed")
 
     def _was_overloaded(self) -> bool:
         return self._last is not None and isinstance(self._last.error, OverloadedError)
+
+    def _let_go(self) -> Failed:
+        if self._last is not None and self._last.failure is Failure.UNKNOWN:
+            return evolve(self._last, over=True)
+        error = ClientClosedError(
+            "The client is being closed, and let this call go before it was sent; nothing is stored: "
+            "call again with another client"
+        )
+        error.__cause__ = None if self._last is None else self._last.error
+        return Failed(error, Failure.NOT_SENT, over=True)
 
     def _out_of_time(self, how: str) -> Failed:
         if self._last is not None:

@@ -10,6 +10,7 @@ from attrs import define
 
 from siliconflow_voice.calls.call import Call
 from siliconflow_voice.calls.deadline import Deadline
+from siliconflow_voice.calls.draining import Calls
 from siliconflow_voice.calls.history import History
 from siliconflow_voice.calls.operation import Operation, Success
 from siliconflow_voice.calls.settings import Settings
@@ -29,6 +30,7 @@ class Engine:
     channel: Channel
     throttle: Throttle
     numbers: itertools.count[int]
+    calls: Calls
 
     def until(self) -> float | None:
         """Return the loop's time at which a call that begins now has to be over, or None.
@@ -39,8 +41,15 @@ class Engine:
         now, deadline = self.channel.connection.loop().time(), self.settings.retry.deadline
         return None if deadline is None else now + deadline
 
-    async def call(self, operation: Operation[T], deadline: Deadline) -> Success[T]:
+    async def call(
+        self, operation: Operation[T], deadline: Deadline, *, part_of_another: bool = False
+    ) -> Success[T]:
         """Carry out an operation, until it succeeds, fails for good, or the policy allows no more attempts.
+
+        Args:
+            operation: What to do.
+            deadline: When it must be over.
+            part_of_another: Whether a call that is under way depends on it: then a drain waits for it.
 
         Raises:
             SiliconFlowError: It failed; the error has the history of the call.
@@ -53,6 +62,7 @@ class Engine:
             self.channel,
             History(next(self.numbers), request.operation, operation.subject, settings.on_event),
             settings.retry.attempts > 1,
+            Calls() if part_of_another else self.calls,
         )
         try:
             outcome = await settings.retry.call(call)

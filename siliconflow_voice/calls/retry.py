@@ -75,7 +75,7 @@ class RetryPolicy:
 
         # One of these for each call: shared by coroutines, tenacity mixes up their results.
         retrying = AsyncRetrying(
-            sleep=asyncio.sleep,
+            sleep=call.pause,
             stop=decider.stop,
             wait=decider.wait,
             retry=decider.retry,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
 from typing import TypedDict
 
 from attrs import field, frozen
@@ -11,6 +12,7 @@ from yarl import URL
 from siliconflow_voice.audio.checks import AudioLimits
 from siliconflow_voice.calls.events import Event
 from siliconflow_voice.calls.retry import RetryPolicy
+from siliconflow_voice.errors import ConfigurationError
 from siliconflow_voice.throttle.throttle import Throttle
 from siliconflow_voice.transport import origin
 from siliconflow_voice.transport.origin import Origin, Secret
@@ -19,7 +21,7 @@ from siliconflow_voice.transport.proxy import Proxy
 from siliconflow_voice.transport.timeouts import Timeouts
 from siliconflow_voice.validation import at_least_one, callback, kind
 
-__all__ = ["MAX_LIST_BYTES", "ClientOptions", "Settings"]
+__all__ = ["MAX_LIST_BYTES", "ClientOptions", "Settings", "check_names"]
 
 MAX_LIST_BYTES = 256 << 20
 
@@ -38,6 +40,34 @@ class ClientOptions(TypedDict, total=False):
     max_list_bytes: int
     proxy: str | None
     trust_env: bool
+
+
+# Other clients' names of what is an option here.
+_MEANT = {
+    "timeout": "timeouts=Timeouts(…), or retry=RetryPolicy(deadline=…) for a whole call",
+    "max_retries": "retry=RetryPolicy(attempts=…)",
+    "retries": "retry=RetryPolicy(attempts=…)",
+    "attempts": "retry=RetryPolicy(attempts=…)",
+    "deadline": "retry=RetryPolicy(deadline=…)",
+    "max_concurrency": "throttle=Throttle(max_concurrency=…)",
+    "requests_per_minute": "throttle=Throttle(requests_per_minute=…)",
+    "url": "base_url",
+    "key": "api_key",
+    "session": "a new VoiceClient(session=…), since siblings share the session",
+}
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Check that there are options of these names.
+
+    Raises:
+        ConfigurationError: One is another's name, or none.
+    """
+    options = list(ClientOptions.__annotations__)
+    wrong = next((name for name in names if name not in options), None)
+    if wrong is not None:
+        close = get_close_matches(wrong, options, 1) or [f"one of {', '.join(options)}"]
+        raise ConfigurationError(f"There is no option {wrong:.80}: pass {_MEANT.get(wrong, close[0])}")
 
 
 @frozen

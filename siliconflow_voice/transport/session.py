@@ -13,7 +13,7 @@ from aiohttp.connector import Connection as PooledConnection
 from aiohttp.tracing import Trace
 from attrs import define, field
 
-from siliconflow_voice.errors import ConfigurationError
+from siliconflow_voice.errors import ClientClosedError, ConfigurationError
 
 __all__ = ["Connection"]
 
@@ -73,10 +73,11 @@ class Connection:
         """Return the event loop that this belongs to: the first in which it was used.
 
         Raises:
-            ConfigurationError: It is closed, there is no running loop, or it is another one.
+            ClientClosedError: It is closed.
+            ConfigurationError: There is no running loop, or it is another one.
         """
         if self.closed:
-            raise ConfigurationError("The client is closed: create a new VoiceClient")
+            raise ClientClosedError("The client is closed: create a new VoiceClient")
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from array import array
+from contextlib import AbstractContextManager
 from functools import partial
 
 from attrs import define, evolve
@@ -55,6 +56,10 @@ class Uploader:
         """The voices that the account is known to have."""
         return self.account.known
 
+    def counted(self) -> AbstractContextManager[None]:
+        """Return a scope that counts as one call, for which a drain waits."""
+        return self.engine.calls.counted()
+
     def until(self) -> float | None:
         """Return the loop's time at which a call that begins now has to be over, or None.
 
@@ -100,10 +105,12 @@ class Uploader:
             "raise RetryPolicy.deadline"
         )
 
-    async def list_voices(self, until: float | None, keep: Keep = everything) -> list[Voice]:
+    async def list_voices(
+        self, until: float | None, keep: Keep = everything, *, part_of_another: bool = False
+    ) -> list[Voice]:
         """List the account by the loop's time *until*; return the voices that are to be kept."""
-        operation = Listing(keep, self.settings.max_list_bytes)
-        return (await self.engine.call(operation, Deadline.by(until))).value
+        operation, deadline = Listing(keep, self.settings.max_list_bytes), Deadline.by(until)
+        return (await self.engine.call(operation, deadline, part_of_another=part_of_another)).value
 
     async def look_for(self, wanted: Voice, until: float | None) -> Voice | None:
         """Return the account's voice like *wanted* that is listed first, or None if it has none."""
@@ -205,4 +212,5 @@ class OpenUpload:
             self._reading.wait()
             known = await uploader.prepare(deadline.at)
         deadline.reserve = uploader.reserve
-        return Search(uploader.list_voices, deadline, min(_SETTLING, uploader.reserve / 4), known)
+        list_voices = partial(uploader.list_voices, part_of_another=True)
+        return Search(list_voices, deadline, min(_SETTLING, uploader.reserve / 4), known)

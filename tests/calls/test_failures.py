@@ -51,6 +51,7 @@ EXAMPLES: dict[str, list[SiliconFlowError]] = {
         APIStatusError("no", status=451),
         errors.UnexpectedRedirectError("no", status=308),
         errors.ConfigurationError("no key"),
+        errors.ClientClosedError("closed"),
         errors.InvalidUploadError("text", "is empty"),
         errors.AudioSourceError("no such file"),
         errors.SourceConsumedError("was read already"),

@@ -32,6 +32,21 @@ class Handler:
         """Take one, some day."""
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("timeout", r"timeouts=Timeouts\(…\), or retry=RetryPolicy\(deadline=…\) for a whole call"),
+        ("max_retries", r"retry=RetryPolicy\(attempts=…\)"),
+        ("base_uri", "base_url"),
+        ("colour", "one of api_key, base_url, retry, throttle, timeouts, limits, "),
+    ],
+)
+def test_a_sibling_s_option_of_a_wrong_name_names_the_right_one(name: str, meant: str) -> None:
+    options: dict[str, Any] = {name: 3}
+    with pytest.raises(ConfigurationError, match=f"^There is no option {name}: pass {meant}"):
+        VoiceClient("sk-test").with_options(**options)
+
+
 @pytest.mark.parametrize("name", WRONG)
 def test_an_option_of_the_wrong_kind_is_refused_by_its_name(name: str) -> None:
     options: dict[str, Any] = {name: WRONG[name]}
