@@ -15,7 +15,7 @@ from attrs import evolve
 
 from siliconflow_voice.audio.blocks import Block, BlockReader, fill, read_ahead, reading_errors
 from siliconflow_voice.audio.formats import AudioFacts, facts_of, facts_of_beginning, tells
-from siliconflow_voice.audio.pool import BLOCK, MOST_HELD, ReadPool
+from siliconflow_voice.audio.pool import BLOCK, MOST_HELD, STEP, ReadPool
 from siliconflow_voice.audio.readings import HEAD, MOST_HEAD, Reading, read_once, sha256_of
 from siliconflow_voice.errors import (
     AudioSourceError,
@@ -159,7 +159,11 @@ class PathReading(Reading):
 
 
 class FileReading(Reading):
-    """The caller's file object: from *start*, or if that is None from where it stands, and never closed."""
+    """The caller's file object: from *start*, or if that is None from where it stands, and never closed.
+
+    A small one is read in one trip and held until the upload has ended: a web framework closes the file of a
+    handler that is cancelled, and a retry would find nothing.
+    """
 
     def __init__(
         self,
@@ -179,6 +183,7 @@ class FileReading(Reading):
         self._start = start
         self._size: int | None = None
         self._head: bytes | None = None
+        self._held: memoryview | None = None
 
     @property
     def can_replay(self) -> bool:
@@ -188,6 +193,10 @@ class FileReading(Reading):
         return await self._pool.begin(partial(self._inspect, measure=measure, digest=digest))
 
     async def blocks(self) -> AsyncGenerator[Block, None]:
+        if self._held is not None:
+            for start in range(0, len(self._held), STEP):
+                yield self._held[start : start + STEP]
+            return
         if self._size is None:
             head, self._head = self._head, None
             if head is None:
@@ -204,8 +213,19 @@ class FileReading(Reading):
             start=self._start,
         )
         async with aclosing(read_ahead(reader, self._size, self._pool)) as blocks:
-            async for block in blocks:
-                yield block
+            try:
+                async for block in blocks:
+                    yield block
+            except AudioSourceError as error:
+                if not getattr(self._file, "closed", False):
+                    raise
+                raise AudioSourceError(
+                    f"{self._name} was closed during the upload, which reads it as it sends it, since it has "
+                    f"more than {BLOCK:,} bytes or can't be rewound: keep it open until the upload has ended"
+                ) from error
+
+    async def close(self) -> None:
+        self._held = None
 
     def _inspect(self, *, measure: bool, digest: bool) -> AudioFacts:
         with self._lock, reading_errors(self._name):
@@ -226,12 +246,19 @@ class FileReading(Reading):
                 raise InvalidUploadError(
                     "audio", f"{self._name} is at its end: seek it to where the audio begins", rule="empty"
                 )
-            head = head[: fill(self._rewound(), head[: self._size])]
+            if self._size <= BLOCK:
+                head = memoryview(bytearray(self._size))
+            read = fill(self._rewound(), head[: self._size])
+            if self._size <= BLOCK:
+                if read < self._size:
+                    raise SourceChangedError(f"{self._name} shrank while it was being read")
+                self._held = head
             facts = facts_of(
-                head, self._size, self._content_type, self._rewound, measure=measure, most=self.largest
+                head[:read], self._size, self._content_type, self._rewound, measure=measure, most=self.largest
             )
             if digest:
-                facts = evolve(facts, sha256=sha256_of(b"", self._rewound()))
+                digested = sha256_of(b"", self._rewound()) if self._held is None else sha256_of(self._held)
+                facts = evolve(facts, sha256=digested)
             self._rewound()  # where the caller has it, if nothing is sent
             return facts
 

@@ -51,9 +51,10 @@ class AudioSource(ABC):
         """Make a source of a path, bytes, a binary file, an async reader or an async iterable of bytes.
 
         A path is opened for each attempt, in a thread, and closed. A file object is read from its current
-        position, rewound to there for a retry or another call, and never closed. An ``UploadFile`` of
-        Starlette or FastAPI is such a file object. An async reader (``await read(n)``: asyncio's, aiohttp's,
-        aiofiles'), an async iterable, and a response of aiohttp or httpx are read once.
+        position, rewound to there for a retry or another call, and never closed. One of up to 768 KiB is held
+        until the upload has ended, and may be closed before; a larger one must stay open. An ``UploadFile``
+        of Starlette or FastAPI is such a file object. An async reader (``await read(n)``: asyncio's,
+        aiohttp's, aiofiles'), an async iterable, and a response of aiohttp or httpx are read once.
 
         Args:
             audio: What to upload. An ``AudioSource`` is returned as it is.

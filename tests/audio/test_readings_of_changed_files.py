@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import shutil
@@ -161,13 +162,13 @@ async def test_a_file_that_goes_missing_is_not_sent_again(
 
 
 @pytest.mark.parametrize(
-    ("size", "message"), [(SMALL + 1, "audio file grew while"), (SMALL - 1, "audio file shrank while")]
+    ("size", "message"), [(LARGE + 1, "audio file grew while"), (LARGE - 1, "audio file shrank while")]
 )
 @pytest.mark.parametrize("attempts_before", [0, 1])
 async def test_a_file_object_that_changes_is_noticed(
     pool: ReadPool, content: Content, whole: Whole, *, attempts_before: int, size: int, message: str
 ) -> None:
-    file = io.BytesIO(content(SMALL))
+    file = io.BytesIO(content(LARGE))
     reading = AudioSource.of(file).reading(pool)
     await reading.facts()
     for _ in range(attempts_before):
@@ -177,6 +178,38 @@ async def test_a_file_object_that_changes_is_noticed(
     file.truncate(size)
     with pytest.raises(SourceChangedError, match=message):
         await whole(reading)
+
+
+@pytest.mark.parametrize("size", [1, SMALL, BLOCK])
+async def test_a_small_file_object_that_is_closed_is_sent_all_the_same_and_again(
+    pool: ReadPool, content: Content, whole: Whole, size: int
+) -> None:
+    with io.BytesIO(b"before" + content(size)) as file:
+        file.seek(6)
+        reading = AudioSource.of(file).reading(pool)
+        facts = await reading.facts(digest=True)
+    assert [await whole(reading) for _ in range(2)] == [content(size)] * 2
+    assert facts.sha256 == hashlib.sha256(content(size)).hexdigest()
+
+
+async def test_a_large_file_object_that_is_closed_says_how_long_it_is_needed(
+    pool: ReadPool, content: Content, whole: Whole
+) -> None:
+    with io.BytesIO(content(BLOCK + 1)) as file:
+        reading = AudioSource.of(file).reading(pool)
+        await reading.facts()
+    message = "audio file was closed during the upload, .* keep it open until the upload has ended"
+    with pytest.raises(AudioSourceError, match=message):
+        await whole(reading)
+
+
+async def test_a_file_object_that_ends_before_its_end_is_noticed(pool: ReadPool) -> None:
+    class Shorter(io.BytesIO):
+        def readinto(self, buffer: object) -> int:
+            return 0
+
+    with pytest.raises(SourceChangedError, match="audio file shrank while it was being read"):
+        await AudioSource.of(Shorter(b"audio")).reading(pool).facts()
 
 
 @pytest.mark.parametrize(
