@@ -30,6 +30,9 @@ __all__ = ["Call"]
 
 T = TypeVar("T")
 
+# Seconds without which an attempt is not begun: no answer comes sooner.
+_LEAST = 0.01
+
 
 @define(eq=False)
 class Call(Generic[T]):
@@ -120,7 +123,13 @@ class Call(Generic[T]):
         """Wait for the throttle's gate, but not past the deadline, nor past the beginning of a drain."""
         if self.calls.are_draining():
             return self._let_go()
-        tokens, retry = self.operation.request.tokens, self._was_overloaded()
+        tokens, retry, until = (
+            self.operation.request.tokens,
+            self._was_overloaded(),
+            self.deadline.last_attempt,
+        )
+        if until is not None and until - asyncio.get_running_loop().time() < _LEAST:
+            return self._out_of_time("passed before anything could be sent")
         try:
             admission = self.gate.try_enter(tokens, retry=retry)
         except SiliconFlowError as error:
@@ -128,15 +137,18 @@ class Call(Generic[T]):
         if admission is not None:
             return admission
         self.operation.waits()
-        until = self.deadline.last_attempt
         if until is not None and self.gate.closed_until > until:
             # To wait for a gate that will not open in time would only delay the error.
-            return self._out_of_time("would pass")
+            return self._out_of_time("would pass while waiting for the throttle")
         try:
             async with self.calls.waiting(until):
                 return await self.gate.enter(self._turn, tokens, retry=retry)
         except TimeoutError:
-            return self._let_go() if self.calls.are_draining() else self._out_of_time("passed")
+            return (
+                self._let_go()
+                if self.calls.are_draining()
+                else self._out_of_time("passed while waiting for the throttle")
+            )
 
     def _was_overloaded(self) -> bool:
         return self._last is not None and isinstance(self._last.error, OverloadedError)
@@ -155,8 +167,7 @@ class Call(Generic[T]):
         if self._last is not None:
             return evolve(self._last, over=True)
         error = APITimeoutError(
-            f"The deadline {how} while waiting for the throttle; nothing was sent: "
-            "raise RetryPolicy.deadline, or make fewer calls at once"
+            f"The deadline {how}; nothing was sent: raise RetryPolicy.deadline, or make fewer calls at once"
         )
         return Failed(error, Failure.NOT_SENT, over=True)
 

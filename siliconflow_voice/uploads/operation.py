@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from functools import partial
+from collections.abc import AsyncGenerator, Callable
 from typing import Protocol, TypeAlias
 
 from attrs import define
@@ -18,7 +17,7 @@ from siliconflow_voice.calls.history import guarded
 from siliconflow_voice.calls.operation import Failed, Operation, Outcome, Success
 from siliconflow_voice.errors import AmbiguousUploadError, SiliconFlowError
 from siliconflow_voice.models import Failure, Voice
-from siliconflow_voice.uploads.recovery import Keep, KnownVoices
+from siliconflow_voice.uploads.recovery import KnownVoices, ListVoicesUntil
 
 __all__ = ["AttemptGuard", "Progress", "Search", "Upload", "parse_voice"]
 
@@ -39,8 +38,7 @@ class AttemptGuard(Protocol):
 class Search:
     """How an upload looks for its voice after a lost answer."""
 
-    list_voices: Callable[[float | None, Keep], Awaitable[list[Voice]]]
-    """Lists the account, by the loop's time that it is called with."""
+    list_voices: ListVoicesUntil
     deadline: Deadline
     settling: float
     """Seconds to wait first: how soon the list shows a new voice is not known."""
@@ -111,7 +109,7 @@ class Upload(Operation[Voice]):
                 "before the upload had failed"
             )
         await asyncio.sleep(search.settling)
-        return await self.known.find(self.wanted, partial(search.list_voices, search.deadline.at))
+        return await self.known.find(self.wanted, search.list_voices, until=search.deadline.at)
 
 
 def parse_voice(wanted: Voice, answer: Answer) -> Voice | SiliconFlowError:

@@ -13,8 +13,9 @@ from attrs import define, evolve, field
 
 from siliconflow_voice.errors import AmbiguousUploadError, SiliconFlowError
 from siliconflow_voice.models import Voice
+from siliconflow_voice.uploads.searching import SharedListings
 
-__all__ = ["Keep", "KnownVoices", "Likeness", "OnAmbiguous", "likeness"]
+__all__ = ["Keep", "KnownVoices", "Likeness", "ListVoicesUntil", "OnAmbiguous", "likeness"]
 
 OnAmbiguous: TypeAlias = Literal["reconcile", "raise", "retry"]
 
@@ -36,6 +37,8 @@ class _Described(Protocol):
 Keep: TypeAlias = Callable[[Voice], bool]
 ListVoices: TypeAlias = Callable[[Keep], Awaitable[list[Voice]]]
 """Lists the account, and returns those voices that are to be kept."""
+ListVoicesUntil: TypeAlias = "Callable[[float | None, Keep], Awaitable[list[Voice]]]"
+"""Likewise, by the loop's time that it is called with."""
 Likeness: TypeAlias = "tuple[str, str, str]"
 
 
@@ -56,9 +59,7 @@ class KnownVoices:
     _listing: asyncio.Lock = field(factory=asyncio.Lock, repr=False)
     _lost: set[Likeness] = field(factory=set["Likeness"], repr=False)
     """Uploads that may have been stored, and whose voices were not found."""
-    _searching: int = 0
-    _latest: tuple[float, list[Voice]] | None = field(default=None, repr=False)
-    """When the latest listing for a search began, and its result; kept while a search is under way."""
+    _searches: SharedListings[Voice] = field(factory=SharedListings[Voice], repr=False)
 
     def __contains__(self, uri: str) -> bool:
         return hash(uri) in self._listed or hash(uri) in self._made
@@ -120,15 +121,19 @@ class KnownVoices:
     def _is_like_one_under_way(self, voice: Voice) -> bool:
         return likeness(voice) in self._under_way
 
-    async def find(self, wanted: Voice, list_voices: ListVoices) -> Voice | AmbiguousUploadError | None:
-        """Look for a new voice like *wanted*.
+    async def find(
+        self, wanted: Voice, list_voices: ListVoicesUntil, *, until: float | None
+    ) -> Voice | AmbiguousUploadError | None:
+        """Look for a new voice like *wanted*, by the loop's time *until*.
 
         Returns:
             The voice, marked as recovered; None if it was not stored; an error if there are several, or if
             the account can't be listed.
         """
         try:
-            voices = await self._list_since(asyncio.get_running_loop().time(), list_voices)
+            voices = await self._searches.list_by(
+                until, lambda latest: list_voices(latest, self._is_like_one_under_way)
+            )
         except SiliconFlowError as error:
             return AmbiguousUploadError(
                 f"The upload's answer was lost, and listing the account to find its voice failed: {error}"
@@ -146,20 +151,6 @@ class KnownVoices:
             )
         self.add(found[0].uri)
         return evolve(found[0], recovered=True)
-
-    async def _list_since(self, asked_at: float, list_voices: ListVoices) -> list[Voice]:
-        """List the account; searches that begin while it is being listed share the next listing."""
-        self._searching += 1
-        try:
-            async with self._listing:
-                if self._latest is None or self._latest[0] < asked_at:
-                    began = asyncio.get_running_loop().time()
-                    self._latest = began, await list_voices(self._is_like_one_under_way)
-                return self._latest[1]
-        finally:
-            self._searching -= 1
-            if not self._searching:
-                self._latest = None
 
 
 def likeness(described: _Described) -> Likeness:
