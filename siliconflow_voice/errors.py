@@ -125,8 +125,8 @@ class InvalidUploadError(SiliconFlowError, ValueError):
         reason: What is wrong with it; ``message`` has both.
     """
 
-    def __init__(self, field: str, reason: str, *, rule: str = "") -> None:
-        super().__init__(f"{field}: {reason}")
+    def __init__(self, field: str, reason: str = "", *, rule: str = "") -> None:
+        super().__init__(f"{field}: {reason}" if reason else field)
         self.field = field
         self.rule = rule
         self.reason = reason
@@ -158,7 +158,7 @@ class APIStatusError(SiliconFlowError):
     """The service answered with a status that is not a success.
 
     Attributes:
-        status: The HTTP status.
+        status: The HTTP status; 0 if the error was made without one, in a test.
         code: SiliconFlow's own error code, or None.
         message: The service's message.
         trace_id: ``x-siliconcloud-trace-id``: quote it to SiliconFlow's support. None if the answer had none.
@@ -170,7 +170,7 @@ class APIStatusError(SiliconFlowError):
         self,
         message: str,
         *,
-        status: int,
+        status: int = 0,
         code: int | None = None,
         trace_id: str | None = None,
         retry_after: float | None = None,
@@ -191,7 +191,8 @@ class APIStatusError(SiliconFlowError):
         if self.trace_id is not None:
             facts.append(f"trace id {self.trace_id}")
         aside = f" ({', '.join(facts)})" if facts else ""
-        return f"HTTP {self.status}{aside}: {self.message}"
+        status = f"HTTP {self.status}" if self.status else "Refused"
+        return f"{status}{aside}: {self.message}"
 
 
 class BadRequestError(APIStatusError):
@@ -249,7 +250,7 @@ class RateLimitError(APIStatusError):
         self,
         message: str,
         *,
-        status: int,
+        status: int = 0,
         code: int | None = None,
         trace_id: str | None = None,
         retry_after: float | None = None,
@@ -290,12 +291,12 @@ class InvalidResponseError(SiliconFlowError):
     """The service answered with success, but not with what the API promises.
 
     Attributes:
-        status: The HTTP status.
+        status: The HTTP status; 0 if the error was made without one, in a test.
         trace_id: ``x-siliconcloud-trace-id``: quote it to SiliconFlow's support. None if the answer had none.
         body: The answer's text, at most its first 4,096 characters.
     """
 
-    def __init__(self, message: str, *, status: int, trace_id: str | None = None, body: str = "") -> None:
+    def __init__(self, message: str, *, status: int = 0, trace_id: str | None = None, body: str = "") -> None:
         super().__init__(message)
         self.status = status
         self.trace_id = trace_id

@@ -121,10 +121,10 @@ async def test_the_examples_of_a_page_run_one_after_the_other(
         for example in examples(page):
             if not example.not_run:
                 await run(example.compiled(), names)
-        app = names.get("app")
-        if isinstance(app, web.Application):
-            assert await post_a_recording(app) == emulator.voices[-1].uri
-            assert emulator.voices[-1].size == len(recordings.SPEECH)
+            app = names.pop("app", None)
+            if isinstance(app, web.Application):
+                assert await post_a_recording(app) == emulator.voices[-1].uri
+                assert emulator.voices[-1].size == len(recordings.SPEECH)
 
 
 async def run(code: CodeType, names: dict[str, Any]) -> None:

@@ -144,6 +144,13 @@ def test_a_401_says_that_the_two_clouds_have_keys_of_their_own() -> None:
     assert "api.siliconflow.cn and api.siliconflow.com are not interchangeable" in text
 
 
+@pytest.mark.parametrize("class_", CLASSES)
+def test_an_error_can_be_made_with_a_message_alone(class_: type[SiliconFlowError]) -> None:
+    error = class_("It failed")
+    expected = "Refused: It failed." if isinstance(error, APIStatusError) else "It failed."
+    assert str(error) == f"{expected} {error.hint}".rstrip()
+
+
 def test_bad_input_names_the_field_and_the_rule() -> None:
     error = InvalidUploadError("text", "is empty")
     assert (str(error), error.field, error.reason) == ("text: is empty.", "text", "is empty")
