@@ -9,32 +9,29 @@ from attrs import define, field
 
 __all__ = ["Ledger"]
 
-_SLOTS = 480
+_SLOTS = 120
 
 
 @define(eq=False)
 class Ledger:
-    """The answered requests of one window, by their costs.
+    """The answered requests of one window, by their costs, in slots of 1/120 of it.
 
-    They are kept in slots of 1/480 of a window, so that six thousand a minute take no more memory than sixty.
-    A request counts until one window after its *answer*: when in between the service has counted it, nobody
-    here knows.
+    So six thousand a minute take no more memory than a hundred.
     """
 
     window: float
     """Seconds."""
     sent: float = 0.0
-    """The cost of all that was answered within the window, refusals too."""
+    """The cost of all that counts still, refusals too."""
     accepted: float = 0.0
     """Of these, what was accepted."""
     _slots: deque[list[float]] = field(factory=deque[list[float]], repr=False)
 
-    def add(self, now: float, cost: float, *, accepted: bool) -> None:
-        """Take down a request that was answered."""
-        self.expire(now)
+    def add(self, at: float, cost: float, *, accepted: bool) -> None:
+        """Take down a request that counts from *at* on."""
         grain = self.window / _SLOTS
-        end = (math.floor(now / grain) + 1) * grain
-        if not self._slots or self._slots[-1][0] != end:
+        end = (math.floor(at / grain) + 1) * grain
+        if not self._slots or self._slots[-1][0] < end:
             self._slots.append([end, 0.0, 0.0])
         slot = self._slots[-1]
         slot[1] += cost
@@ -53,7 +50,7 @@ class Ledger:
             self.sent = self.accepted = 0.0  # not what rounding has left of them
 
     def frees(self, cost: float) -> float | None:
-        """Give the time by which *cost* will have aged out; None if there is not as much."""
+        """Return the time by which *cost* will have aged out; None if there is not as much."""
         freed = 0.0
         for end, sent, _ in self._slots:
             freed += sent

@@ -1,20 +1,4 @@
-"""Learns how much the service takes, from what it accepted and refused: pure, with the time passed in.
-
-What the vendor counts, and how, is not published: nothing is assumed but the length of the window. A pace
-goes through phases:
-
-opening
-    Nothing is known. A few requests at once, then more with every one that is accepted, so that the first
-    refusal comes while few others are under way.
-window
-    Refused: what was accepted within the last window is taken for the limit, and more is sent as it ages out
-    of the window. Two probes, early in that wait, find out whether the service refills evenly instead.
-paced
-    It does: one request follows another at the rate at which it was seen to refill.
-
-In the last two, a little more than is believed is tried now and then, more seldom each time in vain: a limit
-that was raised, or learned too low, is found again.
-"""
+"""Learns"""
 
 from __future__ import annotations
 
@@ -23,7 +7,7 @@ import math
 from attrs import define, field
 
 from siliconflow_voice.throttle.ledger import Ledger
-from siliconflow_voice.throttle.phases import Opening, Paced, Pass, Phase, Traffic, Window
+from siliconflow_voice.throttle.phases import Opening, Closed, Testing, Paced, Pass, Phase, Traffic, Window
 
 __all__ = ["Pace", "Pass"]
 
@@ -32,11 +16,8 @@ _ROUNDING = 1e-9
 
 @define(eq=False)
 class Pace:
-    """When the next request may go, as far as the account's limit is concerned."""
-
     window: float
     declared: float | None = None
-    """A limit that the user knows, per window: never exceeded, whatever was learned."""
     _traffic: Traffic = field(init=False, repr=False)
     _phase: Phase = field(init=False, repr=False)
 
@@ -48,7 +29,7 @@ class Pace:
     def limit(self) -> float | None:
         """What is believed to be taken per window, or None if nothing is known."""
         match self._phase:
-            case Window(limit=limit):
+            case Window(limit=limit) | Testing(limit=limit) | Closed(limit=limit):
                 learned = limit
             case Paced(rate=rate):
                 learned = rate * self.window
@@ -58,7 +39,6 @@ class Pace:
         return None if known == math.inf else known
 
     def ready_at(self, now: float, cost: float) -> float | None:
-        """Give the time at which a request may go; None if that depends on an answer that is still out."""
         traffic = self._traffic
         traffic.ledger.expire(now)
         learned = self._phase.ready_at(now, cost)
@@ -83,11 +63,15 @@ class Pace:
         return let
 
     def answered(self, now: float, let: Pass, *, accepted: bool | None) -> None:
-        """Learn from what became of a request: accepted, refused, or None for neither."""
         traffic = self._traffic
         traffic.in_flight -= 1
         traffic.cost_in_flight = traffic.cost_in_flight - let.cost if traffic.in_flight else 0.0
-        traffic.ledger.add(now, let.cost, accepted=accepted is True)
+        taken = now - let.sent_at
+        if accepted:
+            traffic.fastest = min(traffic.fastest, taken)
+        counted_at = max(let.sent_at, now - traffic.fastest) if traffic.fastest < math.inf else now
+        traffic.ledger.expire(now)
+        traffic.ledger.add(counted_at, let.cost, accepted=accepted is True)
         traffic.answered += 1
         traffic.answered_cost += let.cost
         late = let.epoch != traffic.epoch
@@ -97,18 +81,13 @@ class Pace:
             if let.trial and isinstance(self._phase, Window):
                 self._phase.trial_out = False
             return
-        taken = now - let.sent_at
         traffic.latency += (taken - traffic.latency) / 8 if traffic.latency else taken
-        if accepted:
-            traffic.accepted += 1
-            traffic.accepted_cost += let.cost
         if late:
             self._phase.late(now, let, accepted=accepted)
         elif accepted:
             self._phase = self._phase.accepted(now, let)
-        elif let.trial and isinstance(self._phase, Window):
-            self._phase = self._phase.trial_refused(now)
         else:
-            traffic.epoch += 1
-            traffic.in_flight_of_epoch = 0
-            self._phase = self._phase.refused(now)
+            if not let.trial:
+                traffic.epoch += 1
+                traffic.in_flight_of_epoch = 0
+            self._phase = self._phase.refused(now, let)
