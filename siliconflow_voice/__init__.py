@@ -12,6 +12,7 @@ from siliconflow_voice.audio.checks import AudioLimits
 from siliconflow_voice.audio.source import Audio, AudioSource
 from siliconflow_voice.calls.events import AttemptEvent, Event, OutcomeEvent, WaitEvent
 from siliconflow_voice.calls.retry import RetryPolicy
+from siliconflow_voice.calls.settings import ClientOptions
 from siliconflow_voice.client import VoiceClient
 from siliconflow_voice.errors import (
     AmbiguousUploadError,
@@ -41,9 +42,8 @@ from siliconflow_voice.errors import (
     UnexpectedRedirectError,
 )
 from siliconflow_voice.models import Attempt, Failure, Voice
-from siliconflow_voice.options import ClientOptions
 from siliconflow_voice.throttle.throttle import GateSnapshot, Throttle
-from siliconflow_voice.transport.session import Timeouts
+from siliconflow_voice.transport.timeouts import Timeouts
 from siliconflow_voice.uploads.recovery import OnAmbiguous
 from siliconflow_voice.uploads.values import UploadOutcome, VoiceUpload
 from siliconflow_voice.version import __version__ as __version__

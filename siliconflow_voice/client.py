@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable
 from contextlib import aclosing
 from types import TracebackType
-from typing import NoReturn, Self, Unpack
-from weakref import WeakValueDictionary
+from typing import Any, NoReturn, Self, Unpack
 
 import aiohttp
+from attrs import evolve, field, frozen
 
 from siliconflow_voice.api import requests
 from siliconflow_voice.api.requests import Encoding
@@ -18,21 +19,34 @@ from siliconflow_voice.audio.checks import AudioLimits, check_texts
 from siliconflow_voice.audio.pool import ReadPool
 from siliconflow_voice.audio.source import Audio
 from siliconflow_voice.calls.deadline import Deadline
-from siliconflow_voice.calls.engine import Engine, Progress
+from siliconflow_voice.calls.engine import Engine
 from siliconflow_voice.calls.events import Event
+from siliconflow_voice.calls.operation import Operation
 from siliconflow_voice.calls.retry import RetryPolicy
+from siliconflow_voice.calls.settings import ClientOptions, Settings
 from siliconflow_voice.errors import APITimeoutError, ConfigurationError, InvalidUploadError
 from siliconflow_voice.models import Voice
-from siliconflow_voice.options import ClientOptions, check_options
 from siliconflow_voice.throttle.throttle import Throttle
-from siliconflow_voice.transport import origin
-from siliconflow_voice.transport.session import Connection, Timeouts
-from siliconflow_voice.uploads.recovery import KnownVoices, Likeness, OnAmbiguous, likeness
+from siliconflow_voice.transport.channel import Channel
+from siliconflow_voice.transport.session import Connection
+from siliconflow_voice.transport.timeouts import Timeouts
+from siliconflow_voice.uploads.account import Account
+from siliconflow_voice.uploads.operation import Progress
+from siliconflow_voice.uploads.recovery import OnAmbiguous, likeness
 from siliconflow_voice.uploads.uploader import Uploader
 from siliconflow_voice.uploads.values import DEFAULT_MODEL, VoiceUpload
-from siliconflow_voice.validation import check_callback, check_choice
+from siliconflow_voice.validation import check_callback, check_choice, check_kind
 
 __all__ = ["VoiceClient"]
+
+
+@frozen(eq=False)
+class _Process:
+    """What a client and all of its siblings share: connections, threads, the numbers of calls."""
+
+    connection: Connection
+    pool: ReadPool = field(factory=ReadPool)
+    numbers: itertools.count[int] = field(factory=lambda: itertools.count(1))
 
 
 class VoiceClient:
@@ -60,7 +74,7 @@ class VoiceClient:
         allow_http: Let the key go unencrypted to an address that is not this machine's.
 
     Raises:
-        ConfigurationError: There is no key, or the address is of no use.
+        ConfigurationError: There is no key, or the address or an option is invalid.
     """
 
     def __init__(
@@ -76,28 +90,20 @@ class VoiceClient:
         on_event: Callable[[Event], object] | None = None,
         allow_http: bool = False,
     ) -> None:
-        check_options(
-            session=session,
-            retry=retry,
-            throttle=throttle,
-            timeouts=timeouts,
-            limits=limits,
-            on_event=on_event,
-        )
-        engine = Engine(
-            origin.key(api_key),
-            origin.base_url(base_url, allow_http=allow_http),
-            Connection(session),
-            retry,
-            Throttle() if throttle is None else throttle,
-            timeouts,
-            on_event,
-        )
-        self._uploader = Uploader(engine, limits, ReadPool(), KnownVoices())
-        self._allow_http = allow_http
-        self._ensuring = WeakValueDictionary[Likeness, asyncio.Lock]()
+        check_kind("session", session, aiohttp.ClientSession, or_none=True)
+        check_kind("throttle", throttle, Throttle, or_none=True)
+        # What api_key and base_url are given as, their converters make keys and addresses of.
+        settings = Settings(api_key, base_url, retry, timeouts, limits, on_event, allow_http)
+        account = Account(Throttle() if throttle is None else throttle)
+        self._set_up(settings, account, _Process(Connection(session)), owns_process=True)
+
+    def _set_up(self, settings: Settings, account: Account, process: _Process, *, owns_process: bool) -> None:
+        channel = Channel(process.connection, settings.origin, settings.timeouts)
+        engine = Engine(settings, channel, account.throttle, process.numbers)
+        self._uploader = Uploader(engine, account, process.pool)
+        self._process = process
+        self._owns_process = owns_process
         self._closed = False
-        self._is_sibling = False
 
     def __repr__(self) -> str:
         return f"VoiceClient(base_url={self.base_url!r})"
@@ -120,43 +126,57 @@ class VoiceClient:
         when it comes. Closing twice does nothing.
         """
         self._closed = True
-        if not self._is_sibling:
-            await self._uploader.engine.connection.close()
-            await self._uploader.pool.close()
+        if self._owns_process:
+            await self._process.connection.close()
+            await self._process.pool.close()
 
     @property
     def base_url(self) -> str:
         """The API's address."""
-        return str(self._uploader.engine.base_url)
+        return str(self._uploader.settings.base_url)
+
+    @property
+    def throttle(self) -> Throttle:
+        """What holds back the account's requests."""
+        return self._uploader.account.throttle
+
+    @property
+    def limits(self) -> AudioLimits | None:
+        """What is refused before it is sent; None if nothing is checked."""
+        return self._uploader.settings.limits
 
     def with_options(self, **changes: Unpack[ClientOptions]) -> VoiceClient:
-        """Make a sibling: the same session and throttle, with some options changed.
+        """Return a sibling: the same connections, with some options changed.
 
-        It need not be closed, and is of no use once this client is.
+        With the same key and address it is the same account: it shares the throttle, unless it is given
+        another, and what is known of the account's voices. With another key or address it shares neither,
+        and its throttle is set up as this one's is. It need not be closed, and ends with this client.
 
         Raises:
-            ConfigurationError: A key or an address is of no use.
+            ConfigurationError: An option is invalid.
         """
-        engine = self._uploader.engine
-        options: ClientOptions = {
-            "api_key": engine.key,
-            "base_url": self.base_url,
-            "retry": engine.retry,
-            "throttle": engine.throttle,
-            "timeouts": engine.timeouts,
-            "limits": self._uploader.limits,
-            "on_event": engine.on_event,
-            "allow_http": self._allow_http,
-        }
-        options.update(changes)
-        sibling = VoiceClient(**options)
-        sibling._is_sibling = True
-        sibling._uploader.pool = self._uploader.pool
-        changed = sibling._uploader.engine
-        changed.connection, changed.numbers = engine.connection, engine.numbers
-        if (changed.key, changed.base_url) == (engine.key, engine.base_url):
-            sibling._uploader.known, sibling._ensuring = self._uploader.known, self._ensuring
+        options: dict[str, Any] = dict(changes)
+        throttle: Throttle | None = options.pop("throttle", self.throttle)
+        check_kind("throttle", throttle, Throttle, or_none=True)
+        settings, account = evolve(self._uploader.settings, **options), self._uploader.account
+        if settings.origin != self._uploader.settings.origin:
+            account = account.another()
+        if "throttle" in changes:
+            account = evolve(account, throttle=throttle or Throttle())
+        sibling = VoiceClient.__new__(VoiceClient)
+        VoiceClient._set_up(sibling, settings, account, self._process, owns_process=False)
         return sibling
+
+    def uploader(self) -> Uploader:
+        """Return what uploads go through; for :func:`upload_many`.
+
+        Raises:
+            ConfigurationError: The client is closed, or used in another event loop.
+        """
+        if self._closed:
+            raise ConfigurationError("The client is closed")
+        self._process.connection.session()
+        return self._uploader
 
     async def upload_voice(
         self,
@@ -193,11 +213,12 @@ class VoiceClient:
                 last of the other errors, or an InvalidResponseError, is raised instead.
             ConfigurationError: The client is closed, or used in another event loop.
         """
-        until = self._ready().until()
+        uploader = self.uploader()
+        until = uploader.until()
         check_choice("on_ambiguous", on_ambiguous, OnAmbiguous)
         check_callback("progress", progress)
         upload = VoiceUpload(audio, custom_name, text, model, encoding)
-        async with aclosing(await self._uploader.open(upload, until=until)) as opened:
+        async with aclosing(await uploader.open(upload, until=until)) as opened:
             return await opened.send(
                 deadline=Deadline.by(until), on_ambiguous=on_ambiguous, progress=progress
             )
@@ -213,29 +234,30 @@ class VoiceClient:
         on_ambiguous: OnAmbiguous = "reconcile",
         progress: Progress | None = None,
     ) -> Voice:
-        """Give the account's voice with this model, ``custom_name`` and text; upload it if there is none.
+        """Return the account's voice with this model, ``custom_name`` and text; upload it if there is none.
 
         Of several, the one that is listed first. Calls of one client for the same voice wait for each other;
         two machines that ask at the same moment may both upload it. The audio is not compared: the service
         doesn't give it back.
 
-        Takes what :meth:`upload_voice` takes, and raises what that and :meth:`list_voices` raise. The upload
+        Accepts what :meth:`upload_voice` does, and raises what that and :meth:`list_voices` raise. The upload
         has a deadline of its own, from when the list has come.
         """
-        until = self._ready().until()
-        check_texts(self._uploader.limits, custom_name=custom_name, text=text, model=model)
+        uploader = self.uploader()
+        until = uploader.until()
+        check_texts(self.limits, custom_name=custom_name, text=text, model=model)
         wanted = Voice("", model, custom_name, text)
-        lock = self._ensuring.setdefault(likeness(wanted), asyncio.Lock())
+        lock = uploader.account.ensuring.setdefault(likeness(wanted), asyncio.Lock())
         try:
             async with asyncio.timeout_at(until):
                 await lock.acquire()
         except TimeoutError:
             raise APITimeoutError(f"The deadline passed while another call ensures {custom_name}") from None
         try:
-            voices = await self._uploader.list_voices(until)
+            voices = await uploader.list_voices(until)
             # What may be under way is not to be taken for old.
-            if not self._uploader.known.busy:
-                self._uploader.known.learn(voices)
+            if not uploader.known.busy:
+                uploader.known.learn(voices)
             found = next((voice for voice in voices if likeness(voice) == likeness(wanted)), None)
             return found or await self.upload_voice(
                 audio,
@@ -255,31 +277,25 @@ class VoiceClient:
         Raises:
             APIStatusError: The service refused.
             APIConnectionError: No answer came.
-            InvalidResponseError: The answer is no list of voices.
+            InvalidResponseError: The answer is not a list of voices.
             ConfigurationError: The client is closed, or used in another event loop.
         """
-        until = self._ready().until()
-        return await self._uploader.list_voices(until)
+        uploader = self.uploader()
+        return await uploader.list_voices(uploader.until())
 
     async def delete_voice(self, uri: str) -> None:
         """Delete a voice of the account, by its ``speech:`` uri.
 
         Raises:
-            InvalidUploadError: It is no ``speech:`` uri; nothing was sent.
+            InvalidUploadError: It is not a ``speech:`` uri; nothing was sent.
             APIStatusError: The service refused.
             APIConnectionError: No answer came.
             ConfigurationError: The client is closed, or used in another event loop.
         """
         if not str(uri).startswith("speech:"):
-            raise InvalidUploadError("uri", f"{uri!r:.80} is no uri of a voice: those begin with speech:")
-        engine = self._ready()
-        await engine.call(
-            requests.delete_voice(uri), parse_nothing, subject=uri, deadline=Deadline.by(engine.until())
-        )
-
-    def _ready(self) -> Engine:
-        """Give the engine, or say why it can't be used here and now."""
-        if self._closed:
-            raise ConfigurationError("The client is closed")
-        self._uploader.engine.connection.session()
-        return self._uploader.engine
+            raise InvalidUploadError(
+                "uri", f"{uri!r:.80} is not the uri of a voice: those begin with speech:"
+            )
+        uploader = self.uploader()
+        operation = Operation(requests.delete_voice(uri), parse_nothing, uri)
+        await uploader.engine.call(operation, Deadline.by(uploader.until()))

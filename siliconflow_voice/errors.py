@@ -72,14 +72,14 @@ class SiliconFlowError(Exception):
 
     hint: ClassVar[str] = ""
     """What to do about it, where that is known."""
+    failure: Failure = Failure.FINAL
+    """What the failure says of the voice: not sent, refused, unknown or final."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
         self.attempts: tuple[Attempt, ...] = ()
         """Every try of the failed call, the last one included."""
-        self.failure: Failure = Failure.FINAL
-        """What the failure says of the voice: not sent, refused, unknown or final."""
 
     def __str__(self) -> str:
         sentences = [self._sentence().rstrip(".") + "."]
@@ -261,6 +261,7 @@ class AmbiguousUploadError(SiliconFlowError):
     """
 
     hint = "Look at list_voices() before uploading it again."
+    failure = Failure.UNKNOWN
 
     def __init__(self, message: str, *, candidates: tuple[Voice, ...] = ()) -> None:
         super().__init__(message)

@@ -12,8 +12,10 @@ from support.recordings import MP3, OPUS, SPEECH, TEXT, WAV
 from support.virtual_time import virtual_time
 
 from siliconflow_voice import (
+    AudioLimits,
     AuthenticationError,
     BadRequestError,
+    ClientOptions,
     ConfigurationError,
     InvalidUploadError,
     RetryPolicy,
@@ -22,7 +24,7 @@ from siliconflow_voice import (
     VoiceClient,
 )
 from siliconflow_voice.api.requests import Encoding
-from siliconflow_voice.emulator import Emulator
+from siliconflow_voice.emulator import Emulator, Quota
 
 
 @pytest.mark.parametrize("encoding", ["multipart", "base64"])
@@ -187,7 +189,7 @@ def test_a_client_belongs_to_one_loop() -> None:
         async with Emulator() as emulator:
             client = VoiceClient("sk-test", base_url=emulator.base_url)
             await client.list_voices()
-            await client._uploader.engine.connection.session().close()
+            await client._uploader.engine.channel.connection.session().close()
         return client
 
     client = asyncio.run(use())
@@ -253,6 +255,39 @@ async def test_a_sibling_ends_with_its_client(client: VoiceClient) -> None:
 async def test_a_sibling_with_another_key_is_another_account(emulator: Emulator, client: VoiceClient) -> None:
     with pytest.raises(AuthenticationError):
         await client.with_options(api_key="sk-other").list_voices()
+
+
+@virtual_time
+async def test_a_sibling_with_another_key_does_not_wait_for_the_first_ones_limit() -> None:
+    quota = Quota(requests=1)
+    async with (
+        Emulator(quota=quota) as emulator,
+        Emulator(api_key="sk-other") as others,
+        VoiceClient("sk-test", base_url=emulator.base_url) as client,
+    ):
+        sibling = client.with_options(api_key="sk-other", base_url=others.base_url)
+        for _ in range(2):
+            await client.upload_voice(SPEECH, custom_name="narrator", text=TEXT)
+        began = asyncio.get_running_loop().time()
+        await sibling.upload_voice(SPEECH, custom_name="narrator", text=TEXT)
+        assert asyncio.get_running_loop().time() == began
+
+
+@pytest.mark.parametrize("changes", [{"api_key": "sk-other"}, {"base_url": "https://api.siliconflow.com/v1"}])
+async def test_another_account_shares_neither_throttle_nor_what_is_known_of_voices(
+    client: VoiceClient, changes: ClientOptions
+) -> None:
+    sibling = client.with_options(**changes)
+    assert sibling.throttle is not client.throttle
+    assert sibling.uploader().known is not client.uploader().known
+    assert sibling.throttle.max_concurrency == client.throttle.max_concurrency
+
+
+async def test_the_same_account_shares_both_unless_it_is_given_another_throttle(client: VoiceClient) -> None:
+    sibling, apart = client.with_options(limits=None), client.with_options(throttle=Throttle())
+    assert (sibling.throttle is client.throttle, apart.throttle is client.throttle) == (True, False)
+    assert sibling.uploader().known is apart.uploader().known is client.uploader().known
+    assert (sibling.limits, client.limits) == (None, AudioLimits())
 
 
 def test_a_client_shows_no_key_and_is_not_pickled() -> None:

@@ -28,7 +28,7 @@ def test_a_number_above_0_is_taken(number: float) -> None:
 def test_what_is_no_number_above_0_is_refused(value: object) -> None:
     with pytest.raises(ConfigurationError) as caught:
         Figures(seconds=value)
-    assert str(caught.value) == f"Figures(seconds=…) takes a number above 0, not {value!r}."
+    assert str(caught.value) == f"Figures.seconds must be a number above 0, got {value!r}."
 
 
 def test_none_is_no_bound() -> None:
@@ -39,7 +39,7 @@ def test_none_is_no_bound() -> None:
 def test_a_bound_is_none_or_a_number_above_0(value: object) -> None:
     with pytest.raises(ConfigurationError) as caught:
         Figures(bound=value)
-    assert str(caught.value) == f"Figures(bound=…) takes a number above 0, not {value!r}."
+    assert str(caught.value) == f"Figures.bound must be a number above 0, got {value!r}."
 
 
 @given(st.integers(min_value=1))
@@ -47,8 +47,9 @@ def test_a_whole_number_from_1_is_taken(number: int) -> None:
     assert Figures(count=number).count == number
 
 
-@pytest.mark.parametrize("value", [0, -1, 1.0, 2.5, float("inf"), "1", None])
+@pytest.mark.parametrize("value", [0, -1, 1.0, 2.5, True, float("inf"), "1", None])
 def test_what_is_no_whole_number_from_1_is_refused(value: object) -> None:
     with pytest.raises(ConfigurationError) as caught:
         Figures(count=value)
-    assert str(caught.value) == f"Figures(count=…) takes a whole number from 1, not {value!r}."
+    rule = "at least 1" if type(value) is int else "a whole number"
+    assert str(caught.value) == f"Figures.count must be {rule}, got {value!r}."

@@ -1,4 +1,7 @@
-"""Reads the API's answers: to values, or to the errors that their statuses and codes stand for."""
+"""Reads the API's answers: to values, or to the errors that their statuses and codes stand for.
+
+Nothing is raised here: what a parser returns is what the answer says, an error included.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +31,7 @@ from siliconflow_voice.errors import (
     RateLimitError,
     RealNameRequiredError,
     ServerError,
+    SiliconFlowError,
     UnexpectedRedirectError,
 )
 from siliconflow_voice.models import Voice
@@ -106,48 +110,44 @@ class Answer:
         return body.replace(self.key.encode(), b"***") if self.key else body
 
 
-def parse_uri(answer: Answer) -> str:
-    """Read the uri of an uploaded voice.
+def parse_uri(answer: Answer) -> str | SiliconFlowError:
+    """Return the uri of an uploaded voice, or the error that the answer is.
 
-    Raises:
-        APIStatusError: The status, or an error in a 200's body, says no.
-        InvalidResponseError: It is a 2xx without a uri.
+    A 2xx without a uri is an :exc:`InvalidResponseError`.
     """
-    document = _document(answer)
-    match document:
+    match _document(answer):
+        case SiliconFlowError() as error:
+            return error
         case {"uri": str(uri)} if _URI.fullmatch(uri):
             return uri
         case _:
-            raise _invalid(answer, "an upload was answered without a speech: uri")
+            return _invalid(answer, "an upload was answered without a speech: uri")
 
 
-def parse_voices(answer: Answer) -> list[Voice]:
-    """Read the account's voices, in any of the wrappings that the API was seen to use.
+def parse_voices(answer: Answer) -> list[Voice] | SiliconFlowError:
+    """Return the account's voices, in any of the wrappings that the API was seen to use, or an error.
 
-    Raises:
-        APIStatusError: The status, or an error in a 200's body, says no.
-        InvalidResponseError: It is a 2xx without a list of voices, which is never taken for an empty list.
+    A 2xx without a list of voices is an :exc:`InvalidResponseError`, never an empty list.
     """
     document: Any = _document(answer)
+    if isinstance(document, SiliconFlowError):
+        return document
     for _ in range(2):  # {"data": {"result": […]}} is the deepest
         if not isinstance(document, dict):
             break
         wrapping = cast("dict[str, Any]", document)
         document = next((wrapping[key] for key in ("results", "result", "data") if key in wrapping), None)
     if not isinstance(document, list):
-        raise _invalid(answer, "the list of voices has none of the known shapes")
-    entries = cast("list[Any]", document)  # type: ignore[redundant-cast] # which pyright misses
-    return [_voice(answer, entry) for entry in entries]
+        return _invalid(answer, "the list of voices has none of the known shapes")
+    voices = [_voice(entry) for entry in cast("list[Any]", document)]  # type: ignore[redundant-cast] # which pyright misses
+    if None in voices:
+        return _invalid(answer, "the list of voices has an entry that is none")
+    return cast("list[Voice]", voices)
 
 
-def parse_nothing(answer: Answer) -> None:
-    """Take any 2xx for a yes.
-
-    Raises:
-        APIStatusError: The status says no.
-    """
-    if not _is_success(answer):
-        raise _error(answer)
+def parse_nothing(answer: Answer) -> SiliconFlowError | None:
+    """Return None for any 2xx, or the error that the status stands for."""
+    return None if _is_success(answer) else _error(answer)
 
 
 def _is_success(answer: Answer) -> bool:
@@ -155,22 +155,20 @@ def _is_success(answer: Answer) -> bool:
 
 
 def _document(answer: Answer) -> Any:
-    """Decode a success's JSON; raise what an error says."""
+    """Return a success's JSON, or the error that the answer is."""
     if not _is_success(answer):
-        raise _error(answer)
+        return _error(answer)
     body = answer.body()
     if answer.overlong or len(body) > answer.limit:
-        raise _invalid(answer, f"the answer has more than {answer.limit:,} bytes")
+        return _invalid(answer, f"the answer has more than {answer.limit:,} bytes")
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
-        raise _invalid(answer, "the answer is not JSON") from None
-    if _code(document) in _BUSY:
-        raise _error(answer)
-    return document
+        return _invalid(answer, "the answer is not JSON")
+    return _error(answer) if _code(document) in _BUSY else document
 
 
-def _voice(answer: Answer, entry: Any) -> Voice:
+def _voice(entry: Any) -> Voice | None:
     match entry:
         case {"uri": str(uri)}:
             texts = [entry.get(key) for key in ("model", "customName", "text")]
@@ -179,7 +177,7 @@ def _voice(answer: Answer, entry: Any) -> Voice:
                 return Voice(uri, model, custom_name, text)
         case _:
             pass
-    raise _invalid(answer, "the list of voices has an entry that is none")
+    return None
 
 
 def _invalid(answer: Answer, reason: str) -> InvalidResponseError:

@@ -79,11 +79,9 @@ class Bookkeeping:
             if candidates
             else "the next run will look for it"
         )
-        error = AmbiguousUploadError(
+        return AmbiguousUploadError(
             f"It was sent before, and whether it has its voice is not known: {found}", candidates=candidates
         )
-        error.failure = Failure.UNKNOWN
-        return error
 
     async def begins(self, entry: Entry) -> None:
         """Make durable that it is about to be sent.

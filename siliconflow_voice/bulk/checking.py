@@ -22,8 +22,7 @@ from siliconflow_voice.audio.source import AudioSource
 from siliconflow_voice.bulk.manifest import Manifest, ManifestUpload, Refused
 from siliconflow_voice.bulk.store import Entry
 from siliconflow_voice.errors import InvalidUploadError, SiliconFlowError
-from siliconflow_voice.options import check_options
-from siliconflow_voice.validation import check_callback, check_choice
+from siliconflow_voice.validation import check_callback, check_choice, check_kind
 
 __all__ = ["CheckReport", "Problem", "check_manifest"]
 
@@ -103,7 +102,7 @@ async def check_manifest(
         SiliconFlowError: There is no room for temporary files.
         ConfigurationError: *limits* is none, or *on_problem* is no plain function.
     """
-    check_options(on_event=None, limits=limits)
+    check_kind("limits", limits, AudioLimits, or_none=True)
     check_callback("on_problem", on_problem)
     tally = _Tally(on_problem)
     inspector = _Inspector(limits)

@@ -117,12 +117,11 @@ class Job:
         """
         run, size = self._run, None
         try:
-            engine = run.client._ready()  # noqa: SLF001 - of one package
-            uploader = run.client._uploader  # noqa: SLF001 - likewise
-            opened = await uploader.open(self._upload, until=engine.until(), digest=run.books is not None)
+            uploader = run.client.uploader()
+            opened = await uploader.open(self._upload, until=uploader.until(), digest=run.books is not None)
             async with aclosing(opened):
                 size = opened.facts.size
-                deadline = Deadline(engine.retry.deadline)
+                deadline = Deadline(uploader.settings.retry.deadline)
                 if run.books is None:
                     status, voice = await self._send(opened, deadline)
                 else:

@@ -77,7 +77,7 @@ async def resume(journal: Journal, uploader: Uploader, *, settle: float) -> Resu
         JournalError: It is another account's, or can't be used.
         APIStatusError: The account can't be listed; as are APIConnectionError and InvalidResponseError.
     """
-    key, address = uploader.engine.key, str(uploader.engine.base_url)
+    key, address = uploader.settings.api_key, str(uploader.settings.base_url)
     # What is raised is not raised in the journal's thread: a refusal is none of its failures.
     made_at, same_key, deadline = await journal.transact(partial(_origin, key=key))
     if made_at not in {None, address}:
@@ -88,7 +88,7 @@ async def resume(journal: Journal, uploader: Uploader, *, settle: float) -> Resu
         # is that on the wall, since it was another process; one that was set back makes it wait no longer.
         over = max(record.at for record in unknown) + deadline
         await asyncio.sleep(min(settle, max(0.0, over + settle - time.time())))
-    voices = await uploader.list_voices(uploader.engine.until())
+    voices = await uploader.list_voices(uploader.until())
     if not same_key:
         _check_account(journal, await journal.transact(Store.any_uri), unknown, voices)
     resumption = await journal.transact(partial(_look_up, unknown=unknown, voices=voices))
@@ -99,7 +99,7 @@ async def resume(journal: Journal, uploader: Uploader, *, settle: float) -> Resu
             voices=voices,
             key=key,
             address=address,
-            deadline=uploader.engine.retry.deadline,
+            deadline=uploader.settings.retry.deadline,
         )
     )
     for voice in resumption.found.values():

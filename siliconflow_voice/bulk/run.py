@@ -81,13 +81,12 @@ async def _outcomes(
     journal: Journal | str | os.PathLike[str] | None,
     settle: float,
 ) -> AsyncGenerator[UploadOutcome, None]:
-    uploader = client._uploader  # noqa: SLF001 - of one package
-    client._ready()  # noqa: SLF001 - likewise
+    uploader = client.uploader()
     async with AsyncExitStack() as stack:
         books = None
         if journal is None:
             # Now, or the first uploads would overtake each other while they wait for it.
-            await uploader.prepare(uploader.engine.until())
+            await uploader.prepare(uploader.until())
         else:
             if not isinstance(journal, Journal):
                 journal = await stack.enter_async_context(Journal(journal))

@@ -1,234 +1,216 @@
-"""One call under way: its history, what it tells of it, and whether it may be tried again."""
+"""One call under way: its attempts, whether it may be tried again, and what it comes to."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Generic, TypeVar
 
-from attrs import define, field
+from attrs import define, evolve, field
 
-from siliconflow_voice.api.requests import Request
-from siliconflow_voice.audio.readings import Reading
 from siliconflow_voice.calls.deadline import Deadline
-from siliconflow_voice.calls.events import AttemptEvent, Event, OutcomeEvent, WaitEvent
+from siliconflow_voice.calls.failures import classify, is_stale, verdict_on
+from siliconflow_voice.calls.history import History
+from siliconflow_voice.calls.operation import Failed, Operation, Outcome, Success
 from siliconflow_voice.errors import (
     AmbiguousUploadError,
     APIStatusError,
     APITimeoutError,
-    InvalidResponseError,
     OverloadedError,
     SiliconFlowError,
     SourceConsumedError,
 )
-from siliconflow_voice.models import Attempt, Failure
+from siliconflow_voice.models import Failure
 from siliconflow_voice.throttle.throttle import Admission, Gate, Verdict
+from siliconflow_voice.transport.channel import Channel
+from siliconflow_voice.transport.payload import Transfer
 
-__all__ = ["AttemptGuard", "Call", "guarded"]
+__all__ = ["Call"]
 
-logger = logging.getLogger("siliconflow_voice")
-
-
-class AttemptGuard(Protocol):
-    """Stands beside the attempts of a call."""
-
-    async def begins(self) -> None:
-        """An attempt has its turn, and nothing of it was sent yet.
-
-        What this raises ends the call.
-        """
-
-    def ended(self) -> None:
-        """It is over, and so is the search for a voice whose answer was lost."""
+T = TypeVar("T")
 
 
 @define(eq=False)
-class Call:
-    """What the attempts of one call have in common."""
+class Call(Generic[T]):
+    """What the attempts of one call have in common.
 
-    number: int
-    request: Request
-    subject: str
+    Between its beginning and :meth:`over` nothing is raised but a cancellation: attempts come to values.
+    """
+
+    operation: Operation[T]
     gate: Gate
-    on_event: Callable[[Event], object] | None
-    reading: Reading | None = None
-    deadline: Deadline = field(factory=lambda: Deadline(None))
-    resend_unknown: bool = False
-    """Whether to send again what may have been stored."""
-    retries: bool = True
+    deadline: Deadline
+    channel: Channel
+    history: History
+    retries: bool
     """Whether the policy tries anything twice."""
-    guard: AttemptGuard | None = None
-    """Told of each attempt's beginning and end."""
-    lost: Callable[[], object] | None = None
-    """Told at the end, if what it sent may be stored and nobody knows."""
-    may_be_stored: bool = field(default=False, init=False)
-    """Whether all of it was sent, and nobody knows what became of it."""
-    _attempts: list[Attempt] = field(factory=list[Attempt], init=False)
-    _last_error: SiliconFlowError | None = field(default=None, init=False)
-    _started: float = field(factory=lambda: asyncio.get_running_loop().time(), init=False)
-    _ended: float = field(init=False)
-    _out_of_time: bool = field(default=False, init=False)
-    _began: float = field(default=0.0, init=False)
     _turn: int = field(init=False)
-    _admission: Admission = field(init=False)
+    _last: Failed | None = field(default=None, init=False)
+    _transfer: Transfer | None = field(default=None, init=False)
+    """Of the attempt under way."""
+    _cleared: int = field(default=0, init=False)
+    """Attempts that are known to have stored nothing, or whose voice was found."""
 
     def __attrs_post_init__(self) -> None:
-        self._ended = self._started
         self._turn = self.gate.turn()
 
-    @property
-    def history(self) -> tuple[Attempt, ...]:
-        """The attempts so far."""
-        return tuple(self._attempts)
-
-    async def enter(self) -> None:
-        """Wait for the gate, but not past the deadline.
-
-        Raises:
-            SiliconFlowError: The deadline came first: the last failure, or if there was none, a timeout.
-        """
-        retry = isinstance(self._last_error, OverloadedError)
-        admission = self.gate.try_enter(self.request.tokens, retry=retry)
-        if admission is None:
-            if self.reading is not None:
-                self.reading.wait()
-            admission = await self._wait(retry=retry)
-        self._admission = admission
-        self._began = asyncio.get_running_loop().time()
-        self.deadline.begin(self._began)
-
-    async def _wait(self, *, retry: bool) -> Admission:
-        # To wait for a gate that will not open in time would only delay the bad news.
-        until = self.deadline.last_attempt
-        in_vain = until is not None and self.gate.closed_until > until
+    async def attempt(self) -> Outcome[T]:
+        """Wait for the turn, send once, and search for what a lost answer may have stored."""
+        admission = await self._enter()
+        if isinstance(admission, Failed):
+            return admission
         try:
-            async with asyncio.timeout_at(self._started if in_vain else until):
-                return await self.gate.enter(self._turn, self.request.tokens, retry=retry)
-        except TimeoutError:
-            reason = "would pass" if in_vain else "passed"
-            error = self._last_error or APITimeoutError(
-                f"The deadline {reason} while waiting for the throttle"
-            )
-        error.failure = Failure.NOT_SENT if self._last_error is None else error.failure
-        self._out_of_time = True
-        raise error
+            outcome = await self._send(admission)
+            if isinstance(outcome, Failed) and outcome.failure is Failure.UNKNOWN:
+                outcome = await self._search(outcome)
+        finally:
+            self.operation.ended()
+        self._last = outcome if isinstance(outcome, Failed) else None
+        return outcome
 
-    def leave(self, verdict: Verdict, *, retry_after: float | None = None) -> None:
-        """Give back the place at the gate, and tell what became of the request."""
-        self.gate.leave(self._admission, verdict, retry_after=retry_after)
-
-    def succeeded(self, status: int, trace_id: str | None) -> None:
-        """Take down an attempt that went well."""
-        self._record(status=status, trace_id=trace_id)
-
-    def failed(self, error: SiliconFlowError, failure: Failure) -> None:
-        """Take down an attempt that went wrong."""
-        self._last_error = error
-        error.failure = failure
-        self.may_be_stored |= failure is Failure.UNKNOWN
-        facts: dict[str, Any] = {}
-        if isinstance(error, APIStatusError | InvalidResponseError):
-            facts = {"status": error.status, "trace_id": error.trace_id}
-        self._record(
-            code=getattr(error, "code", None),
-            cause=f"{type(error).__name__}: {error.message}",
-            failure=failure,
-            **facts,
-        )
-
-    def retryable(self, error: SiliconFlowError) -> bool:
+    def retryable(self, failed: Failed) -> bool:
         """Whether another attempt can be made, and does no harm."""
-        match error.failure:
+        match failed.failure:
             case Failure.NOT_SENT | Failure.REFUSED:
                 harmless = True
             case Failure.UNKNOWN:
-                harmless = self.request.repeatable or self.resend_unknown
+                harmless = self.operation.repeatable
             case _:
                 harmless = False
-        return harmless and not self._out_of_time and (self.reading is None or self.reading.can_replay)
+        return harmless and not failed.over and self.operation.replayable
 
-    def waiting(self, error: SiliconFlowError, seconds: float) -> None:
-        """Announce a wait: the policy's or, where that is longer, the throttle's as far as it is known."""
-        seconds = max(seconds, self.gate.opens_in())
-        logger.info("%s %s: waits %.2f s after %s", self.request.operation, self.subject, seconds, error)
-        self._emit(WaitEvent(self.number, self.request.operation, self.subject, seconds, error))
+    def waits(self, failed: Failed, seconds: float) -> None:
+        """Tell of a wait: the policy's or, where that is longer, the throttle's as far as it is known."""
+        self.history.waits(max(seconds, self.gate.opens_in()), self._finished(failed.error, failed.failure))
 
-    def ended(self) -> None:
-        """Announce success."""
-        self._finish(None)
+    def over(self, outcome: Outcome[T]) -> Success[T]:
+        """Return what the call came to, or raise it.
 
-    def gave_up(self, error: SiliconFlowError) -> SiliconFlowError:
-        """Announce failure, and give what is to be raised for it."""
-        final = self._final(error)
-        final.attempts = self.history
-        if final.failure is Failure.UNKNOWN and self.lost is not None:
-            self.lost()
-        self._finish(final)
-        return final
+        Raises:
+            SiliconFlowError: With the history of the call, and what the failure means.
+        """
+        if self._may_be_stored():
+            self.operation.lost()
+        if isinstance(outcome, Success):
+            self.history.over(None)
+            return evolve(outcome, attempts=self.history.attempts)
+        error = self._final(outcome)
+        self.history.over(error)
+        raise error
 
     def cancelled(self, error: asyncio.CancelledError) -> None:
         """Note on a cancellation what it may leave behind."""
-        if self.may_be_stored and self.lost is not None:
-            self.lost()
-            error.add_note(
-                f"{self.request.operation} {self.subject}: all was sent, and the voice may have been stored"
-            )
+        if self._may_be_stored() and not self.operation.request.repeatable:
+            self.operation.lost()
+            what = f"{self.operation.request.operation} {self.operation.subject}"
+            error.add_note(f"{what}: all was sent, and the voice may have been stored")
 
-    def _final(self, error: SiliconFlowError) -> SiliconFlowError:
-        wrapped: SiliconFlowError
-        if error.failure is Failure.UNKNOWN and not (self.request.repeatable or self.resend_unknown):
-            if isinstance(error, AmbiguousUploadError):
-                return error
-            wrapped = AmbiguousUploadError(f"The upload's answer was lost: {error.message}")
-            wrapped.failure = Failure.UNKNOWN
-        elif (
-            error.failure in {Failure.NOT_SENT, Failure.REFUSED}
-            and self.retries
-            and not (self.reading is None or self.reading.can_replay)
-        ):
-            wrapped = SourceConsumedError(f"It failed, and the audio can't be read again: {error.message}")
-            wrapped.failure = error.failure
-        else:
-            return error
-        wrapped.__cause__ = error
-        return wrapped
+    async def _enter(self) -> Admission | Failed:
+        """Wait for the gate, but not past the deadline."""
+        tokens, retry = self.operation.request.tokens, self._was_overloaded()
+        try:
+            admission = self.gate.try_enter(tokens, retry=retry)
+        except SiliconFlowError as error:
+            return Failed(error, Failure.FINAL)
+        if admission is not None:
+            return admission
+        self.operation.waits()
+        until = self.deadline.last_attempt
+        if until is not None and self.gate.closed_until > until:
+            # To wait for a gate that will not open in time would only delay the bad news.
+            return self._out_of_time("would pass")
+        try:
+            async with asyncio.timeout_at(until):
+                return await self.gate.enter(self._turn, tokens, retry=retry)
+        except TimeoutError:
+            return self._out_of_time("passed")
 
-    def _record(self, **facts: Any) -> None:
+    def _was_overloaded(self) -> bool:
+        return self._last is not None and isinstance(self._last.error, OverloadedError)
+
+    def _out_of_time(self, how: str) -> Failed:
+        if self._last is not None:
+            return evolve(self._last, over=True)
+        error = APITimeoutError(f"The deadline {how} while waiting for the throttle; nothing was sent")
+        return Failed(error, Failure.NOT_SENT, over=True)
+
+    async def _send(self, admission: Admission) -> Outcome[T]:
+        """Send once, record it, and tell the gate what came of it."""
         now = asyncio.get_running_loop().time()
-        attempt = Attempt(
-            number=len(self._attempts) + 1,
-            waited=self._began - self._ended,
-            seconds=now - self._began,
-            **facts,
+        self.deadline.begin(now)
+        self.history.begins(now)
+        verdict, retry_after = Verdict.NEITHER, None
+        try:
+            outcome, sending = await self._exchange_on_a_live_connection()
+            if isinstance(outcome, Success):
+                verdict = Verdict.ACCEPTED
+            else:
+                verdict = verdict_on(outcome.error, outcome.failure, sending=sending)
+                if isinstance(outcome.error, APIStatusError):
+                    retry_after = outcome.error.retry_after
+            self.history.ended(outcome)
+            self._transfer = None
+        finally:
+            self.gate.leave(admission, verdict, retry_after=retry_after)
+        return outcome
+
+    async def _exchange_on_a_live_connection(self) -> tuple[Outcome[T], bool]:
+        """Send once; at once again where the connection had been closed while it was idle."""
+        while True:
+            transfer = self._transfer = Transfer(self.operation.sent)
+            outcome = await self._exchange(transfer)
+            if not (is_stale(outcome, transfer) and self.operation.replayable):
+                return outcome, transfer.sent > 0
+
+    async def _exchange(self, transfer: Transfer) -> Outcome[T]:
+        operation = self.operation
+        try:
+            await operation.begins()
+        except SiliconFlowError as error:
+            return Failed(error, Failure.FINAL)
+        answer = await self.channel.send(
+            operation.request, operation.payload(transfer), transfer, self.deadline.last_attempt
         )
-        self._ended = now
-        self._attempts.append(attempt)
-        logger.debug(
-            "%s %s: attempt %d: %s after %.3f s (trace id %s)",
-            self.request.operation,
-            self.subject,
-            attempt.number,
-            attempt.cause or f"HTTP {attempt.status}",
-            attempt.seconds,
-            attempt.trace_id,
-        )
-        self._emit(AttemptEvent(self.number, self.request.operation, self.subject, attempt))
+        if isinstance(answer, SiliconFlowError):
+            return Failed(answer, classify(answer, body_sent=transfer.body_sent))
+        value = operation.parse(answer)
+        if isinstance(value, SiliconFlowError):
+            return Failed(value, classify(value, body_sent=transfer.body_sent))
+        return Success(value, answer.status, answer.trace_id)
 
-    def _finish(self, error: SiliconFlowError | None) -> None:
-        seconds = asyncio.get_running_loop().time() - self._started
-        self._emit(
-            OutcomeEvent(self.number, self.request.operation, self.subject, seconds, self.history, error)
-        )
+    async def _search(self, unknown: Failed) -> Outcome[T]:
+        outcome = await self.operation.search(unknown)
+        if not (isinstance(outcome, Failed) and outcome.failure is Failure.UNKNOWN):
+            self._cleared = len(self.history.attempts)
+        return outcome
 
-    def _emit(self, event: Event) -> None:
-        if self.on_event is not None:
-            guarded(self.on_event, event)
+    def _may_be_stored(self) -> bool:
+        """Whether all of the body was sent in some attempt, and nobody knows what became of it."""
+        if self._transfer is not None and self._transfer.body_sent:
+            return True
+        return any(attempt.failure is Failure.UNKNOWN for attempt in self.history.attempts[self._cleared :])
 
+    def _final(self, failed: Failed) -> SiliconFlowError:
+        """Return what is raised for a call's last failure."""
+        error, failure = failed.error, failed.failure
+        final: SiliconFlowError = error
+        if failure is Failure.UNKNOWN and not self.operation.repeatable:
+            if not isinstance(error, AmbiguousUploadError):
+                final = AmbiguousUploadError(f"The upload's answer was lost: {error.message}")
+        elif self._is_stranded(failure):
+            final = SourceConsumedError(f"It failed, and the audio can't be read again: {error.message}")
+        if final is not error:
+            final.__cause__ = error
+        if isinstance(final.__cause__, SiliconFlowError):
+            self._finished(final.__cause__, failure)
+        return self._finished(final, failure)
 
-def guarded(callback: Callable[..., object], *arguments: object) -> None:
-    """Call what the user gave; its failure is logged, and is not the upload's."""
-    try:
-        callback(*arguments)
-    except Exception:
-        logger.exception("%r failed", callback)
+    def _is_stranded(self, failure: Failure) -> bool:
+        """Whether it would be tried again, could the audio be read again."""
+        harmless = failure in {Failure.NOT_SENT, Failure.REFUSED}
+        return harmless and self.retries and not self.operation.replayable
+
+    def _finished(self, error: SiliconFlowError, failure: Failure) -> SiliconFlowError:
+        """Complete an error for the caller's eyes."""
+        error.failure = failure
+        error.attempts = self.history.attempts
+        return error

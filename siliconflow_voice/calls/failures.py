@@ -1,10 +1,14 @@
-"""Says what a failure means for the voice that was to be made: one pure function."""
+"""What a failure means: for the voice that was to be made, for the throttle, and for the connection. Pure."""
 
 from __future__ import annotations
 
+from typing import Any
+
+from siliconflow_voice.calls.operation import Failed, Outcome
 from siliconflow_voice.errors import (
     APIConnectionError,
     APIStatusError,
+    APITimeoutError,
     InvalidResponseError,
     OverloadedError,
     QuotaExhaustedError,
@@ -13,8 +17,10 @@ from siliconflow_voice.errors import (
     SiliconFlowError,
 )
 from siliconflow_voice.models import Failure
+from siliconflow_voice.throttle.throttle import Verdict
+from siliconflow_voice.transport.payload import Transfer
 
-__all__ = ["classify"]
+__all__ = ["classify", "is_stale", "verdict_on"]
 
 _REQUEST_TIMEOUT = 408
 
@@ -48,3 +54,28 @@ def classify(error: SiliconFlowError, *, body_sent: bool) -> Failure:
             return Failure.UNKNOWN
         case _:
             return Failure.FINAL
+
+
+def verdict_on(error: SiliconFlowError, failure: Failure, *, sending: bool) -> Verdict:
+    """Return what a failure tells the throttle; *sending* is whether part of the body had left."""
+    match error:
+        case RateLimitError(kind=kind) if failure is Failure.REFUSED:
+            return Verdict.TOKENS_REFUSED if kind in {"tpm", "tpd"} else Verdict.REQUESTS_REFUSED
+        case OverloadedError():
+            return Verdict.OVERLOADED
+        case APIConnectionError() if failure is Failure.NOT_SENT and sending:
+            # A reset while the body was sent is mostly a refusal whose words were lost.
+            return Verdict.OVERLOADED
+        case _:
+            return Verdict.NEITHER
+
+
+def is_stale(outcome: Outcome[Any], transfer: Transfer) -> bool:
+    """Whether an attempt failed only since its connection, used before, had been closed while it was idle."""
+    return (
+        isinstance(outcome, Failed)
+        and outcome.failure is Failure.NOT_SENT
+        and transfer.reused
+        and isinstance(outcome.error, APIConnectionError)
+        and not isinstance(outcome.error, APITimeoutError)
+    )

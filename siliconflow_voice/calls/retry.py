@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from attrs import define, field, frozen
 
-from siliconflow_voice.errors import APIStatusError, RateLimitError, SiliconFlowError
+from siliconflow_voice.calls.operation import Failed, Outcome, Success
+from siliconflow_voice.errors import APIStatusError, RateLimitError
 from siliconflow_voice.models import Failure
 from siliconflow_voice.validation import at_least_one, positive, positive_or_none
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
+
+    from siliconflow_voice.calls.call import Call
 
 __all__ = ["RetryPolicy"]
 
@@ -48,43 +50,28 @@ class RetryPolicy:
         return cls(attempts=1)
 
     def backoff(self, failures: int) -> float:
-        """Draw the seconds to wait after the given number of failures in a row."""
+        """Return the seconds, drawn at random, to wait after the given number of failures in a row."""
         ceiling = min(self.wait_max, self.wait_initial * 2.0 ** min(failures - 1, 64))
         return random.uniform(0, ceiling)  # noqa: S311 - to spread load, not to hide anything
 
-    async def call(
-        self,
-        attempt: Callable[[], Awaitable[T]],
-        *,
-        retryable: Callable[[SiliconFlowError], bool],
-        before_wait: Callable[[SiliconFlowError, float], None],
-        until: Callable[[], float | None],
-    ) -> T:
-        """Await *attempt* until it succeeds, fails for good, or there are no tries or no time left.
+    async def call(self, call: Call[T]) -> Outcome[T]:
+        """Make attempts until one succeeds or fails for good, or no tries or no time are left.
 
-        Args:
-            attempt: One try; it raises only errors of this package's, or is cancelled.
-            retryable: Whether another try could succeed and do no harm.
-            before_wait: Told the error and the seconds before each wait.
-            until: Gives the loop's time by which all must be over, or None.
-
-        Raises:
-            SiliconFlowError: The last attempt's.
+        Returns:
+            What the last attempt came to.
         """
-        try:
-            return await attempt()
-        except SiliconFlowError as error:
-            failed: list[SiliconFlowError] = [error]
-
-        async def again() -> T:
-            if failed:
-                raise failed.pop()
-            return await attempt()
-
+        first = await call.attempt()
+        if isinstance(first, Success):
+            return first
         # Few calls come this far: to set all of this up would cost a good one a tenth of its time.
         from tenacity import AsyncRetrying  # noqa: PLC0415 - and a program that never fails its import
 
-        decider = _Decider(self, retryable, before_wait, until)
+        decider = _Decider(self, call)
+        replay = [first]
+
+        async def attempt() -> Outcome[T]:
+            return replay.pop() if replay else await call.attempt()
+
         # One of these for each call: shared by coroutines, tenacity mixes up their results.
         retrying = AsyncRetrying(
             sleep=asyncio.sleep,
@@ -92,34 +79,32 @@ class RetryPolicy:
             wait=decider.wait,
             retry=decider.retry,
             before_sleep=decider.before_sleep,
-            reraise=True,
+            retry_error_callback=_outcome,
         )
-        return await retrying(again)
+        return await retrying(attempt)
 
 
 @define
-class _Decider:
+class _Decider(Generic[T]):
     """What tenacity asks after each attempt, in this order: retry, wait, stop, before_sleep."""
 
     policy: RetryPolicy
-    retryable: Callable[[SiliconFlowError], bool]
-    announce: Callable[[SiliconFlowError, float], None]
-    until: Callable[[], float | None]
+    call: Call[T]
     failures: int = 0
     refusals: int = 0
 
     def retry(self, state: RetryCallState) -> bool:
-        error = _error(state)
-        if error is None or self.policy.attempts == 1:
+        outcome = _outcome(state)
+        if not isinstance(outcome, Failed) or self.policy.attempts == 1:
             return False
-        if error.failure is Failure.REFUSED:
+        if outcome.failure is Failure.REFUSED:
             self.refusals += 1
         else:
             self.failures += 1
-        return self.retryable(error)
+        return self.call.retryable(outcome)
 
     def wait(self, state: RetryCallState) -> float:
-        error = _error(state)
+        error = _outcome(state).error
         asked = (isinstance(error, APIStatusError) and error.retry_after) or 0.0
         if isinstance(error, RateLimitError):
             return asked  # the throttle knows better than any dice when there will be room
@@ -128,18 +113,18 @@ class _Decider:
     def stop(self, state: RetryCallState) -> bool:
         if self.failures >= self.policy.attempts:
             return True
-        error = _error(state)
+        error = _outcome(state).error
         if isinstance(error, APIStatusError) and (error.retry_after or 0) > self.policy.max_retry_after:
             return True
         # To wait for what can't be tried any more would only delay the bad news.
-        now = asyncio.get_running_loop().time()
-        until = self.until()
+        now, until = asyncio.get_running_loop().time(), self.call.deadline.last_attempt
         return until is not None and now + state.upcoming_sleep >= until
 
     def before_sleep(self, state: RetryCallState) -> None:
-        self.announce(cast("SiliconFlowError", _error(state)), state.upcoming_sleep)
+        self.call.waits(_outcome(state), state.upcoming_sleep)
 
 
-def _error(state: RetryCallState) -> SiliconFlowError | None:
-    error = state.outcome.exception() if state.outcome is not None else None
-    return error if isinstance(error, SiliconFlowError) else None
+def _outcome(state: RetryCallState) -> Any:
+    """Return what an attempt came to; None if it was cancelled, which tenacity then raises again."""
+    outcome = state.outcome
+    return None if outcome is None or outcome.failed else outcome.result()

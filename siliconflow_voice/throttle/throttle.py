@@ -9,19 +9,12 @@ import itertools
 
 from attrs import define, field, frozen
 
-from siliconflow_voice.errors import (
-    APIConnectionError,
-    InvalidUploadError,
-    OverloadedError,
-    RateLimitError,
-    SiliconFlowError,
-)
-from siliconflow_voice.models import Failure
+from siliconflow_voice.errors import InvalidUploadError
 from siliconflow_voice.throttle.overload import Overload
 from siliconflow_voice.throttle.pacing import Pace, Pass
 from siliconflow_voice.validation import at_least_one, at_least_one_or_none, positive
 
-__all__ = ["Admission", "Gate", "GateSnapshot", "Throttle", "Verdict", "verdict_on"]
+__all__ = ["Admission", "Gate", "GateSnapshot", "Throttle", "Verdict"]
 
 # A longer Retry-After is a matter for the one call that met it.
 _LONGEST_CLOSURE = 120.0
@@ -36,22 +29,6 @@ class Verdict(enum.Enum):
     OVERLOADED = enum.auto()
     NEITHER = enum.auto()
     """Other errors, timeouts, cancellation."""
-
-
-def verdict_on(error: SiliconFlowError, *, sending: bool) -> Verdict:
-    """Say what a classed failure tells the throttle."""
-    match error:
-        case RateLimitError(failure=Failure.REFUSED, kind="tpm" | "tpd"):
-            return Verdict.TOKENS_REFUSED
-        case RateLimitError(failure=Failure.REFUSED):
-            return Verdict.REQUESTS_REFUSED
-        case OverloadedError():
-            return Verdict.OVERLOADED
-        case APIConnectionError(failure=Failure.NOT_SENT) if sending:
-            # A reset while the body was sent is mostly a refusal whose words were lost.
-            return Verdict.OVERLOADED
-        case _:
-            return Verdict.NEITHER
 
 
 @frozen

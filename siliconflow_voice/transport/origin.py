@@ -7,15 +7,16 @@ import os
 import re
 from typing import NoReturn
 
+from attrs import frozen
 from yarl import URL
 
 from siliconflow_voice.errors import ConfigurationError
 
-__all__ = ["Secret", "base_url", "key"]
+__all__ = ["Origin", "Secret", "base_url", "check_encrypted", "key"]
 
 _DEFAULT = "https://api.siliconflow.cn/v1"
 # It is not shown: it might be a key, or have one in it.
-_NO_ADDRESS = f"base_url is no http or https address such as {_DEFAULT}"
+_NO_ADDRESS = f"base_url is not an http or https address such as {_DEFAULT}"
 
 _NAME = re.compile(r"[\w.-]+")
 
@@ -32,8 +33,21 @@ class Secret(str):
         raise TypeError("a key is not pickled")
 
 
+@frozen
+class Origin:
+    """An account: one key at one address."""
+
+    key: Secret
+    base_url: URL
+
+    @property
+    def host(self) -> str:
+        """The address's host, for messages."""
+        return self.base_url.host or ""
+
+
 def key(given: str | None) -> Secret:
-    """Take the key that is given, or ``SILICONFLOW_API_KEY``.
+    """Return the key that is given, or ``SILICONFLOW_API_KEY``.
 
     Raises:
         ConfigurationError: There is none, or it can't be one.
@@ -46,11 +60,11 @@ def key(given: str | None) -> Secret:
     return Secret(found)
 
 
-def base_url(given: str | None, *, allow_http: bool) -> URL:
-    """Take the address that is given, ``SILICONFLOW_BASE_URL``, or the vendor's.
+def base_url(given: str | URL | None) -> URL:
+    """Return the address that is given, ``SILICONFLOW_BASE_URL``, or the vendor's.
 
     Raises:
-        ConfigurationError: It is no address, or one that a key must not go to.
+        ConfigurationError: It is not an http or https address, or has parts that one must not have.
     """
     text = os.environ.get("SILICONFLOW_BASE_URL") or _DEFAULT if given is None else given
     try:
@@ -65,11 +79,20 @@ def base_url(given: str | None, *, allow_http: bool) -> URL:
         raise ConfigurationError("base_url has a user or a password in it; the key goes into api_key")
     if url.query_string or url.fragment:
         raise ConfigurationError(f"base_url, of {host}, has a query or a fragment")
-    if url.scheme == "http" and not allow_http and not _is_loopback(host):
+    return url.with_path(url.raw_path.rstrip("/") or "/", encoded=True)
+
+
+def check_encrypted(url: URL) -> None:
+    """Refuse an address to which the key would go in clear over a network.
+
+    Raises:
+        ConfigurationError: It is http, and not loopback.
+    """
+    host = url.host or ""
+    if url.scheme == "http" and not _is_loopback(host):
         raise ConfigurationError(
             f"base_url would send the key to {host} unencrypted: use https, or pass allow_http=True"
         )
-    return url.with_path(url.raw_path.rstrip("/") or "/", encoded=True)
 
 
 def _is_loopback(host: str) -> bool:

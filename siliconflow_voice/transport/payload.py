@@ -27,6 +27,10 @@ class Transfer:
 
     on_sent: Callable[[int], None] | None = None
     """Called with the bytes of audio handed over so far."""
+    was_used: Callable[[object], bool] | None = None
+    """Tells whether a connection was used before."""
+    reused: bool = False
+    """Whether this attempt's connection was: it may have been closed while it was idle."""
     sent: int = 0
     """Bytes of the body handed to the connection."""
     received: int = 0
@@ -54,6 +58,9 @@ class Transfer:
         """
         self._writer = writer
         self._ended.clear()
+        if self.was_used is not None:
+            # aiohttp's writers have it; its abstract one does not say so.
+            self.reused = self.was_used(getattr(writer, "protocol", None))
         transport = writer.transport
         if transport is not None:
             # asyncio's TLS transports pause when they have *as much as* the limit, and would for ever at 0.

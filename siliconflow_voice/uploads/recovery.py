@@ -109,28 +109,26 @@ class KnownVoices:
             raise
         return self.complete
 
-    async def find(self, wanted: Voice, list_voices: ListVoices) -> Voice | None:
+    async def find(self, wanted: Voice, list_voices: ListVoices) -> Voice | AmbiguousUploadError | None:
         """Look for a voice like *wanted* that was not there before.
 
         Returns:
-            It, marked as recovered; None if it was not stored.
-
-        Raises:
-            AmbiguousUploadError: There are several, or there is no telling.
+            The voice, marked as recovered; None if it was not stored; an error if there are several, or if
+            that can't be told.
         """
         try:
             voices = await self._list_since(asyncio.get_running_loop().time(), list_voices)
         except SiliconFlowError as error:
-            raise AmbiguousUploadError(
+            return AmbiguousUploadError(
                 f"The upload's answer was lost, and the account can't be listed: {error}"
-            ) from None
+            )
         like = likeness(wanted)
         found = [voice for voice in voices if likeness(voice) == like and voice.uri not in self]
         if not found:
             return None
         rivals = self._under_way[like] + (like in self._lost)
         if len(found) > 1 or rivals > 1:
-            raise AmbiguousUploadError(
+            return AmbiguousUploadError(
                 f"The upload's answer was lost, and more than one upload or voice could be the one: "
                 f"{len(found)} new in the account, {rivals} such uploads of which nobody knows",
                 candidates=tuple(found),

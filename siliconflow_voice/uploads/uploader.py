@@ -9,17 +9,20 @@ from attrs import define, evolve
 
 from siliconflow_voice.api import requests
 from siliconflow_voice.api.requests import Encoding
-from siliconflow_voice.api.responses import parse_uri, parse_voices
-from siliconflow_voice.audio.checks import AudioLimits, check_audio, check_texts
+from siliconflow_voice.api.responses import parse_voices
+from siliconflow_voice.audio.checks import check_audio, check_texts
 from siliconflow_voice.audio.formats import AudioFacts
 from siliconflow_voice.audio.pool import ReadPool
 from siliconflow_voice.audio.readings import Reading
 from siliconflow_voice.audio.source import AudioSource
-from siliconflow_voice.calls.call import AttemptGuard
 from siliconflow_voice.calls.deadline import Deadline
-from siliconflow_voice.calls.engine import Engine, Progress
-from siliconflow_voice.errors import AmbiguousUploadError, APITimeoutError
+from siliconflow_voice.calls.engine import Engine
+from siliconflow_voice.calls.operation import Operation
+from siliconflow_voice.calls.settings import Settings
+from siliconflow_voice.errors import APITimeoutError
 from siliconflow_voice.models import Voice
+from siliconflow_voice.uploads.account import Account
+from siliconflow_voice.uploads.operation import AttemptGuard, Progress, Search, Upload, parse_voice
 from siliconflow_voice.uploads.recovery import KnownVoices, OnAmbiguous
 from siliconflow_voice.uploads.values import VoiceUpload
 from siliconflow_voice.validation import check_choice
@@ -39,9 +42,26 @@ class Uploader:
     """What the uploads of a client have in common."""
 
     engine: Engine
-    limits: AudioLimits | None
+    account: Account
     pool: ReadPool
-    known: KnownVoices
+
+    @property
+    def settings(self) -> Settings:
+        """The client's settings."""
+        return self.engine.settings
+
+    @property
+    def known(self) -> KnownVoices:
+        """The voices that the account has."""
+        return self.account.known
+
+    def until(self) -> float | None:
+        """Return the loop's time at which a call that begins now has to be over, or None.
+
+        Raises:
+            ConfigurationError: The client is closed, or used in another event loop.
+        """
+        return self.engine.until()
 
     async def open(self, upload: VoiceUpload, *, until: float | None, digest: bool = False) -> OpenUpload:
         """Check an upload, and look at its audio; to be closed however it ends.
@@ -56,43 +76,42 @@ class Uploader:
             AudioSourceError: The audio can't be read.
             APITimeoutError: It can't be read in time.
         """
+        limits = self.settings.limits
         source = AudioSource.of(upload.audio)
         reading = source.reading(self.pool)
         try:
             check_choice("encoding", upload.encoding, Encoding)
-            check_texts(self.limits, custom_name=upload.custom_name, text=upload.text, model=upload.model)
+            check_texts(limits, custom_name=upload.custom_name, text=upload.text, model=upload.model)
             async with asyncio.timeout_at(until):
-                facts = await reading.facts(measure=self.limits is not None, digest=digest)
-            check_audio(self.limits, facts, source.filename)
+                facts = await reading.facts(measure=limits is not None, digest=digest)
+            check_audio(limits, facts, source.filename)
         except BaseException as error:
             await reading.close()
             if not isinstance(error, TimeoutError):
                 raise
         else:
-            if facts.size is None and self.limits is not None:
-                reading.most = self.limits.max_bytes
+            if facts.size is None and limits is not None:
+                reading.most = limits.max_bytes
             return OpenUpload(self, upload, reading, facts, source.filename)
         raise APITimeoutError(f"The deadline passed while {source.filename} was read; nothing was sent")
 
     async def list_voices(self, until: float | None) -> list[Voice]:
         """List the account's voices by the loop's time *until*."""
-        done = await self.engine.call(
-            requests.list_voices(), parse_voices, subject="the account", deadline=Deadline.by(until)
-        )
-        return done.value
+        operation = Operation(requests.list_voices(), parse_voices, "the account")
+        return (await self.engine.call(operation, Deadline.by(until))).value
 
     async def prepare(self, until: float | None) -> bool:
-        """See to it that it is known what the account has; tell whether it is."""
-        deadline = self.engine.retry.deadline
+        """Find out what the account has, unless that is known; return whether it is known now."""
+        deadline = self.settings.retry.deadline
         share = _FIRST_LISTING if deadline is None else min(_FIRST_LISTING, deadline / 4)
-        by = self.engine.connection.loop().time() + share
+        by = asyncio.get_running_loop().time() + share
         by = by if until is None else min(by, until)
         return await self.known.prepare(partial(self.list_voices, by), until=by)
 
     @property
     def reserve(self) -> float:
         """Seconds at the end of a call that are kept for the search."""
-        deadline = self.engine.retry.deadline
+        deadline = self.settings.retry.deadline
         return _RESERVE if deadline is None else min(_RESERVE, deadline / 4)
 
 
@@ -119,59 +138,52 @@ class OpenUpload:
 
         Args:
             deadline: When all must be over.
-            on_ambiguous: As :meth:`VoiceClient.upload_voice` takes it.
-            progress: Likewise.
+            on_ambiguous: As in :meth:`VoiceClient.upload_voice`.
+            progress: As in :meth:`VoiceClient.upload_voice`.
             guard: Told of each attempt's beginning and end.
         """
-        upload, uploader, facts = self._upload, self._uploader, self.facts
-        request = requests.upload_voice(
-            model=upload.model,
-            custom_name=upload.custom_name,
-            text=upload.text,
-            encoding=upload.encoding,
-            media_type=facts.media_type,
-            audio_format=facts.format,
-        )
+        upload, known = self._upload, self._uploader.known
         wanted = Voice("", upload.model, upload.custom_name, upload.text)
-        recover = None
-        if on_ambiguous == "reconcile":
-            known = uploader.known.complete
-            if not known:
-                self._reading.wait()
-                known = await uploader.prepare(deadline.at)
-            recover = partial(self._recover, wanted, deadline, known=known)
-            deadline.reserve = uploader.reserve
-        with uploader.known.uploading(wanted):
-            done = await uploader.engine.call(
-                request,
-                lambda answer: Voice(parse_uri(answer), upload.model, upload.custom_name, upload.text),
-                subject=upload.custom_name,
-                deadline=deadline,
-                reading=self._reading,
-                size=facts.size,
-                progress=progress,
-                resend_unknown=on_ambiguous == "retry",
-                recover=recover,
-                lost=partial(uploader.known.lose, wanted),
-                guard=guard,
-            )
-            uploader.known.add(done.value.uri)
-        return evolve(done.value, trace_id=done.trace_id, attempts=done.attempts)
+        searching = await self._searching(deadline) if on_ambiguous == "reconcile" else None
+        operation = Upload(
+            requests.upload_voice(
+                model=upload.model,
+                custom_name=upload.custom_name,
+                text=upload.text,
+                encoding=upload.encoding,
+                media_type=self.facts.media_type,
+                audio_format=self.facts.format,
+            ),
+            partial(parse_voice, wanted),
+            upload.custom_name,
+            size=self.facts.size,
+            wanted=wanted,
+            reading=self._reading,
+            known=known,
+            resend_unknown=on_ambiguous == "retry",
+            progress=progress,
+            searching=searching,
+            guard=guard,
+        )
+        with known.uploading(wanted):
+            success = await self._uploader.engine.call(operation, deadline)
+            known.add(success.value.uri)
+        return evolve(success.value, trace_id=success.trace_id, attempts=success.attempts)
 
     def wait(self) -> None:
-        """Hear that it will be a while until it is sent."""
+        """Called before a long wait: release memory."""
         self._reading.wait()
 
     async def aclose(self) -> None:
-        """Let go of the audio."""
+        """Close the audio."""
         await self._reading.close()
 
-    async def _recover(self, wanted: Voice, deadline: Deadline, *, known: bool) -> Voice | None:
-        """Look for a voice whose answer was lost, if it is *known* what was there before."""
+    async def _searching(self, deadline: Deadline) -> Search:
+        """Prepare the search for a lost answer, and keep some of the deadline for it."""
         uploader = self._uploader
+        known = uploader.known.complete
         if not known:
-            raise AmbiguousUploadError(
-                "The upload's answer was lost, and the account could not be listed before it"
-            )
-        await asyncio.sleep(min(_SETTLING, uploader.reserve / 4))
-        return await uploader.known.find(wanted, partial(uploader.list_voices, deadline.at))
+            self._reading.wait()
+            known = await uploader.prepare(deadline.at)
+        deadline.reserve = uploader.reserve
+        return Search(uploader.list_voices, deadline, min(_SETTLING, uploader.reserve / 4), known)

@@ -163,7 +163,7 @@ def test_each_limit_can_be_changed(limits: AudioLimits, reason: str) -> None:
 def test_a_figure_of_no_use_is_an_error_of_the_configuration(figure: str, value: Any) -> None:
     with pytest.raises(ConfigurationError) as caught:
         AudioLimits(**{figure: value})
-    assert caught.value.message == f"AudioLimits({figure}=…) takes a number above 0, not {value!r}"
+    assert caught.value.message == f"AudioLimits.{figure} must be a number above 0, got {value!r}"
 
 
 @pytest.mark.parametrize("value", ["[a-z", 5, b"[a-z]"])

@@ -59,7 +59,7 @@ async def test_an_encoding_that_is_none_fails_its_row(
     path = csv_file(tmp_path, "a.mp3,a,text,gzip", header=f"{HEADER},encoding")
     (outcome,) = [outcome async for outcome in upload_many(client, Manifest(path))]
     assert (str(outcome.error), emulator.voices) == (
-        "encoding: 'gzip' is none of multipart, base64.",
+        "encoding: 'gzip' is not one of multipart, base64.",
         [],
     )
 
@@ -254,7 +254,7 @@ def test_a_file_of_another_format_is_refused(name: str) -> None:
         ({"encoding": "hex"}, "encoding takes the name of one"),
         ({"encoding": "utf\0"}, "encoding takes the name of one"),
         ({"encoding": None}, "encoding takes the name of one"),
-        ({"upload_encoding": "gzip"}, "upload_encoding: 'gzip' is none of multipart, base64"),
+        ({"upload_encoding": "gzip"}, "upload_encoding: 'gzip' is not one of multipart, base64"),
     ],
 )
 def test_what_can_not_work_is_refused_at_once(arguments: dict[str, Any], message: str) -> None:

@@ -83,7 +83,7 @@ async def test_cancelling_at_any_moment_leaves_nothing_behind(tmp_path: Path, en
                     for audio in (path, stream.stream(), file)
                 ]
                 assert not file.closed
-                connector = client._uploader.engine.connection.session().connector
+                connector = client._uploader.engine.channel.connection.session().connector
                 assert connector is not None
                 assert len(connector._acquired) == 0
                 if not any(under_way):

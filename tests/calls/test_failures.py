@@ -6,9 +6,23 @@ import re
 import pytest
 
 from siliconflow_voice import errors
-from siliconflow_voice.calls.failures import classify
-from siliconflow_voice.errors import APIStatusError, SiliconFlowError
+from siliconflow_voice.calls.failures import classify, verdict_on
+from siliconflow_voice.errors import (
+    APIConnectionError,
+    APIStatusError,
+    APITimeoutError,
+    AudioSourceError,
+    BadRequestError,
+    GatewayTimeoutError,
+    InvalidResponseError,
+    OverloadedError,
+    QuotaExhaustedError,
+    RateLimitError,
+    ServerError,
+    SiliconFlowError,
+)
 from siliconflow_voice.models import Failure
+from siliconflow_voice.throttle.throttle import Verdict
 
 EXAMPLES: dict[str, list[SiliconFlowError]] = {
     "a daily 429 (``QuotaExhaustedError``)": [errors.QuotaExhaustedError("no", status=429, kind="rpd")],
@@ -67,3 +81,30 @@ def test_a_failure_is_classed_as_the_table_says(row: str, error: SiliconFlowErro
 def test_each_kind_of_error_is_classed() -> None:
     classed = {type(error).__name__ for examples in EXAMPLES.values() for error in examples}
     assert set(errors.__all__) == classed
+
+
+@pytest.mark.parametrize(
+    ("error", "failure", "sending", "verdict"),
+    [
+        (RateLimitError("", status=429, kind="rpm"), Failure.REFUSED, True, Verdict.REQUESTS_REFUSED),
+        (RateLimitError("", status=429, kind="rph"), Failure.REFUSED, True, Verdict.REQUESTS_REFUSED),
+        (RateLimitError("", status=429, kind=None), Failure.REFUSED, True, Verdict.REQUESTS_REFUSED),
+        (RateLimitError("", status=429, kind="tpm"), Failure.REFUSED, True, Verdict.TOKENS_REFUSED),
+        (QuotaExhaustedError("", status=429, kind="rpd"), Failure.FINAL, True, Verdict.NEITHER),
+        (QuotaExhaustedError("", status=429, kind="tpd"), Failure.FINAL, True, Verdict.NEITHER),
+        (OverloadedError("", status=503), Failure.REFUSED, True, Verdict.OVERLOADED),
+        (ServerError("", status=500), Failure.UNKNOWN, True, Verdict.NEITHER),
+        (GatewayTimeoutError("", status=504), Failure.UNKNOWN, True, Verdict.NEITHER),
+        (BadRequestError("", status=400), Failure.FINAL, True, Verdict.NEITHER),
+        (APIConnectionError("reset"), Failure.NOT_SENT, True, Verdict.OVERLOADED),
+        (APITimeoutError("stalled"), Failure.NOT_SENT, True, Verdict.OVERLOADED),
+        (APIConnectionError("no connection"), Failure.NOT_SENT, False, Verdict.NEITHER),
+        (APIConnectionError("lost"), Failure.UNKNOWN, True, Verdict.NEITHER),
+        (InvalidResponseError("", status=200), Failure.UNKNOWN, True, Verdict.NEITHER),
+        (AudioSourceError("unreadable"), Failure.FINAL, True, Verdict.NEITHER),
+    ],
+)
+def test_a_failure_tells_the_throttle(
+    error: SiliconFlowError, failure: Failure, sending: bool, verdict: Verdict
+) -> None:
+    assert verdict_on(error, failure, sending=sending) is verdict

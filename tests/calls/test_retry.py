@@ -384,5 +384,5 @@ def test_backoff_stays_within_its_bounds(failures: int, initial: float, maximum:
     ],
 )
 def test_nonsense_is_refused(policy: Callable[[], object]) -> None:
-    with pytest.raises(ConfigurationError, match=r"above 0|from 1"):
+    with pytest.raises(ConfigurationError, match=r"above 0|at least 1"):
         policy()

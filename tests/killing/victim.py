@@ -16,7 +16,7 @@ from siliconflow_voice import cli
 from siliconflow_voice.bulk.bookkeeping import Bookkeeping
 from siliconflow_voice.bulk.store import Store
 from siliconflow_voice.bulk.writer import Writer
-from siliconflow_voice.calls import engine
+from siliconflow_voice.calls import call
 from siliconflow_voice.transport.payload import Transfer
 
 Blow = Callable[[], None]
@@ -84,7 +84,7 @@ def within_the_body(blow: Blow) -> None:
     def transfer(_on_sent: object) -> Transfer:
         return Transfer(lambda _sent: blow())
 
-    engine.Transfer = transfer  # type: ignore[assignment,attr-defined] # to kill there
+    call.Transfer = transfer  # type: ignore[assignment,attr-defined] # to kill there
 
 
 def before_the_record(blow: Blow) -> None:

@@ -90,7 +90,7 @@ async def stage(encoding: Encoding, *, timeouts: Timeouts = Timeouts()) -> Async
             retry=RetryPolicy.none(),
         ) as client:
             yield Stage(emulator, client, throttle, encoding)
-            connector = client._uploader.engine.connection.session().connector
+            connector = client._uploader.engine.channel.connection.session().connector
             assert connector is not None
             assert len(connector._acquired) == 0
         told = [(gate.in_flight, gate.waiting) for gate in throttle.snapshot()]

@@ -16,7 +16,15 @@ from siliconflow_voice.transport import origin
 from siliconflow_voice.transport.origin import Secret
 
 KEY = "sk-test"
-NO_ADDRESS = "base_url is no http or https address such as https://api.siliconflow.cn/v1."
+NO_ADDRESS = "base_url is not an http or https address such as https://api.siliconflow.cn/v1."
+
+
+def checked(given: str | None, *, allow_http: bool) -> URL:
+    """The address as a client checks it."""
+    url = origin.base_url(given)
+    if not allow_http:
+        origin.check_encrypted(url)
+    return url
 
 
 @pytest.fixture(autouse=True)
@@ -100,22 +108,22 @@ def test_a_secret_is_not_copied_in_passing(duplicate: Callable[[Secret], Secret]
 
 
 def test_the_address_is_the_vendors_unless_told() -> None:
-    assert URL("https://api.siliconflow.cn/v1") == origin.base_url(None, allow_http=False)
+    assert URL("https://api.siliconflow.cn/v1") == checked(None, allow_http=False)
 
 
 def test_an_address_is_taken_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SILICONFLOW_BASE_URL", "https://api.siliconflow.com/v1")
-    assert URL("https://api.siliconflow.com/v1") == origin.base_url(None, allow_http=False)
+    assert URL("https://api.siliconflow.com/v1") == checked(None, allow_http=False)
 
 
 def test_an_address_that_is_given_empty_is_none() -> None:
-    with pytest.raises(ConfigurationError, match="no http or https address"):
-        origin.base_url("", allow_http=False)
+    with pytest.raises(ConfigurationError, match="not an http or https address"):
+        checked("", allow_http=False)
 
 
 def test_an_address_that_is_given_goes_before_the_environments(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SILICONFLOW_BASE_URL", "https://api.siliconflow.com/v1")
-    assert URL("https://x.cn/v1") == origin.base_url("https://x.cn/v1", allow_http=False)
+    assert URL("https://x.cn/v1") == checked("https://x.cn/v1", allow_http=False)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +141,7 @@ def test_an_address_that_is_given_goes_before_the_environments(monkeypatch: pyte
     ],
 )
 def test_an_address_is_put_in_one_form(given: str, taken: str) -> None:
-    assert taken == str(origin.base_url(given, allow_http=False))
+    assert taken == str(checked(given, allow_http=False))
 
 
 @pytest.mark.parametrize(
@@ -148,15 +156,15 @@ def test_an_address_is_put_in_one_form(given: str, taken: str) -> None:
     ],
 )
 def test_http_is_taken_for_this_machine(address: str) -> None:
-    assert URL(address) == origin.base_url(address, allow_http=False)
+    assert URL(address) == checked(address, allow_http=False)
 
 
 @pytest.mark.parametrize("host", ["x.cn", "localhost.cn", "127.1", "10.0.0.1", "[2001:db8::1]", "0.0.0.0"])  # noqa: S104 - nothing is bound to it
 def test_http_is_taken_for_another_machine_only_if_allowed(host: str) -> None:
     address = f"http://{host}/v1"
     with pytest.raises(ConfigurationError, match="unencrypted: use https, or pass allow_http=True"):
-        origin.base_url(address, allow_http=False)
-    assert URL(address) == origin.base_url(address, allow_http=True)
+        checked(address, allow_http=False)
+    assert URL(address) == checked(address, allow_http=True)
 
 
 @pytest.mark.parametrize(
@@ -180,21 +188,21 @@ def test_http_is_taken_for_another_machine_only_if_allowed(host: str) -> None:
 )
 def test_what_is_no_address_is_refused_and_not_shown(text: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        origin.base_url(text, allow_http=True)
+        checked(text, allow_http=True)
     assert str(caught.value) == NO_ADDRESS
 
 
 @pytest.mark.parametrize("userinfo", ["user", f"user:{KEY}", f":{KEY}", f"{KEY}:"])
 def test_an_address_with_a_user_or_password_is_refused(userinfo: str) -> None:
     with pytest.raises(ConfigurationError, match="has a user or a password in it") as caught:
-        origin.base_url(f"https://{userinfo}@x.cn/v1", allow_http=True)
+        checked(f"https://{userinfo}@x.cn/v1", allow_http=True)
     assert KEY not in "".join(traceback.format_exception(caught.value))
 
 
 @pytest.mark.parametrize("end", [f"?key={KEY}", f"?{KEY}", f"#{KEY}", f"?a=b#{KEY}"])
 def test_an_address_with_a_query_or_a_fragment_is_refused(end: str) -> None:
     with pytest.raises(ConfigurationError, match=r"x\.cn, has a query or a fragment") as caught:
-        origin.base_url(f"https://x.cn/v1{end}", allow_http=True)
+        checked(f"https://x.cn/v1{end}", allow_http=True)
     assert KEY not in "".join(traceback.format_exception(caught.value))
 
 
@@ -213,18 +221,18 @@ addresses = st.text() | st.builds(
 @example("https://%2F%2F.useré")
 def test_any_text_is_an_address_that_is_taken_again_or_refused(text: str) -> None:
     try:
-        url = origin.base_url(text, allow_http=True)
+        url = checked(text, allow_http=True)
     except ConfigurationError as error:
         assert str(error).startswith("base_url")  # noqa: PT017 - most texts are none
     else:
-        assert url == origin.base_url(str(url), allow_http=True)
+        assert url == checked(str(url), allow_http=True)
 
 
 @given(addresses)
 def test_no_address_that_is_refused_shows_what_could_be_a_key(text: str) -> None:
     for place in (f"{text}{KEY}@x.cn", f"{KEY}{text}", f"https://x.cn{text}?{KEY}", f"{text}{KEY}"):
         try:
-            origin.base_url(place, allow_http=True)
+            checked(place, allow_http=True)
         except ConfigurationError as error:
             shown = str(error)
         else:

@@ -11,7 +11,6 @@ import trustme
 from support.raw_server import Exchange, Script, raw_server
 from support.recordings import SPEECH, TEXT
 from support.virtual_time import virtual_time
-from yarl import URL
 
 from siliconflow_voice import (
     AmbiguousUploadError,
@@ -31,7 +30,7 @@ from siliconflow_voice import (
     WaitEvent,
 )
 from siliconflow_voice.emulator import Emulator, Fault
-from siliconflow_voice.transport.session import _translate
+from siliconflow_voice.transport.translation import translate
 
 LARGE = bytes(16 << 20)  # more than the socket buffers of loopback take
 
@@ -398,7 +397,7 @@ async def test_a_session_that_is_closed_between_attempts_is_said_so(emulator: Em
     ],
 )
 def test_whatever_else_goes_wrong_is_no_answer_too(problem: Exception, said: str) -> None:
-    error = _translate(problem, URL("https://api.siliconflow.cn/v1"))
+    error = translate(problem, "api.siliconflow.cn")
     assert (type(error), str(error)) == (
         APIConnectionError,
         f"The connection to api.siliconflow.cn {said}.",

@@ -294,7 +294,7 @@ async def test_a_voice_that_is_not_there_is_uploaded_once_however_many_ask() -> 
                 for _ in range(5)
             ]
         assert {task.result().uri for task in tasks} == {voice.uri for voice in emulator.voices}
-        assert (len(emulator.voices), dict(client._ensuring)) == (1, {})
+        assert (len(emulator.voices), dict(client._uploader.account.ensuring)) == (1, {})
 
 
 @pytest.mark.parametrize(

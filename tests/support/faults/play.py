@@ -248,7 +248,7 @@ def _has(exchange: Exchange, recording: Recording) -> bool:
 
 def _connections(client: VoiceClient) -> list[str]:
     """Say which connections are still held, though the call is over."""
-    connector = cast("Any", client._uploader.engine.connection.session().connector)
+    connector = cast("Any", client._uploader.engine.channel.connection.session().connector)
     return [f"a connection held: {connection!r}" for connection in connector._acquired]
 
 

@@ -1,0 +1,120 @@
+"""An upload as a call sees it: the audio, its progress, and the search for a voice whose answer was lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from functools import partial
+from typing import Protocol, TypeAlias
+
+from attrs import define
+
+from siliconflow_voice.api.responses import Answer, parse_uri
+from siliconflow_voice.audio.blocks import Block
+from siliconflow_voice.audio.readings import Reading
+from siliconflow_voice.calls.deadline import Deadline
+from siliconflow_voice.calls.history import guarded
+from siliconflow_voice.calls.operation import Failed, Operation, Outcome, Success
+from siliconflow_voice.errors import AmbiguousUploadError, SiliconFlowError
+from siliconflow_voice.models import Failure, Voice
+from siliconflow_voice.uploads.recovery import KnownVoices
+
+__all__ = ["AttemptGuard", "Progress", "Search", "Upload", "parse_voice"]
+
+Progress: TypeAlias = Callable[[int, "int | None"], object]
+
+
+class AttemptGuard(Protocol):
+    """Stands beside the attempts of an upload."""
+
+    async def begins(self) -> None:
+        """Called when an attempt has its turn, before its first byte. What this raises ends the upload."""
+
+    def ended(self) -> None:
+        """Called when it is over, and so is the search for a voice whose answer was lost."""
+
+
+@define(eq=False)
+class Search:
+    """How a voice whose answer was lost is looked for."""
+
+    list_voices: Callable[[float | None], Awaitable[list[Voice]]]
+    """Lists the account by a time of the loop's."""
+    deadline: Deadline
+    settling: float
+    """Seconds to wait first: how soon the list shows a voice that was just stored is not known."""
+    known: bool
+    """Whether the account was listed before the upload."""
+
+
+@define(eq=False, kw_only=True)
+class Upload(Operation[Voice]):
+    """One recording that is to become *wanted*."""
+
+    wanted: Voice
+    reading: Reading
+    known: KnownVoices
+    resend_unknown: bool
+    """Whether to send again what may have been stored."""
+    progress: Progress | None
+    searching: Search | None
+    guard: AttemptGuard | None
+
+    @property
+    def replayable(self) -> bool:
+        return self.reading.can_replay
+
+    @property
+    def repeatable(self) -> bool:
+        return self.resend_unknown
+
+    def blocks(self) -> AsyncGenerator[Block, None]:
+        most = self.reading.most
+        return self.reading.blocks() if most is None else self.reading.bounded(most)
+
+    def sent(self, audio: int) -> None:
+        if self.progress is not None:
+            guarded(self.progress, audio, self.size)
+
+    def waits(self) -> None:
+        self.reading.wait()
+
+    async def begins(self) -> None:
+        if self.guard is not None:
+            await self.guard.begins()
+
+    def ended(self) -> None:
+        if self.guard is not None:
+            self.guard.ended()
+
+    async def search(self, unknown: Failed) -> Outcome[Voice]:
+        if self.searching is None:
+            return unknown
+        found = await self._find(self.searching)
+        match found:
+            case None:
+                return Failed(unknown.error, Failure.NOT_SENT)
+            case AmbiguousUploadError():
+                found.__cause__ = unknown.error
+                return Failed(found, Failure.UNKNOWN)
+            case Voice():
+                return Success(found)
+
+    def lost(self) -> None:
+        self.known.lose(self.wanted)
+
+    async def _find(self, search: Search) -> Voice | AmbiguousUploadError | None:
+        if not search.known:
+            return AmbiguousUploadError(
+                "The upload's answer was lost, and the account could not be listed before it"
+            )
+        await asyncio.sleep(search.settling)
+        return await self.known.find(self.wanted, partial(search.list_voices, search.deadline.at))
+
+
+def parse_voice(wanted: Voice, answer: Answer) -> Voice | SiliconFlowError:
+    """Return the voice that the answer to an upload of *wanted* names, or the error that it is."""
+    uri = parse_uri(answer)
+    if isinstance(uri, SiliconFlowError):
+        return uri
+    return Voice(uri, wanted.model, wanted.custom_name, wanted.text)
