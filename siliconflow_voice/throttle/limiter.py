@@ -7,7 +7,7 @@ import enum
 from attrs import define, frozen
 
 from siliconflow_voice.throttle.overload import Overload
-from siliconflow_voice.throttle.pacing import Pace, Pass
+from siliconflow_voice.throttle.pacing import Pace, Permit
 
 __all__ = ["Admission", "Limiter", "Verdict"]
 
@@ -30,8 +30,8 @@ class Verdict(enum.Enum):
 class Admission:
     """What a request holds while it is under way, and returns with its end."""
 
-    requests: Pass
-    tokens: Pass
+    requests: Permit
+    tokens: Permit
     overload: int
 
 
@@ -62,8 +62,8 @@ class Limiter:
         """Count a request as under way."""
         self.in_flight += 1
         return Admission(
-            self.requests.let_pass(now, 1.0),
-            self.tokens.let_pass(now, tokens),
+            self.requests.admit(now, 1.0),
+            self.tokens.admit(now, tokens),
             self.overload.let_pass(retry=retry),
         )
 

@@ -1,93 +1,130 @@
-"""Learns"""
+"""Learns how much the service takes, from what it accepted and refused: pure, with the time passed in.
+
+What the vendor counts, and how, is not published: nothing is assumed but the length of the window. A pace
+goes through phases:
+
+opening
+    Nothing is known: a slow start.
+closed
+    Refused. Single probes, and the end of the window, tell when there is room again.
+testing
+    A probe was accepted. As much as before, and a new window has begun; little, and it refills evenly.
+window
+    So much a window: as what was sent ages out of it, or from the window's beginning on.
+paced
+    So much a second: it refills evenly.
+
+In the last two, a little more than is believed is tried now and then: a limit that was raised, or learned too
+low, is found again.
+"""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from attrs import define, field
 
-from siliconflow_voice.throttle.ledger import Ledger
-from siliconflow_voice.throttle.phases import Opening, Closed, Testing, Paced, Pass, Phase, Traffic, Window
+from siliconflow_voice.throttle import phases
+from siliconflow_voice.throttle.paced import Paced
+from siliconflow_voice.throttle.phases import Opening, Phase
+from siliconflow_voice.throttle.state import dumped, loaded
+from siliconflow_voice.throttle.traffic import Permit, Traffic
 
-__all__ = ["Pace", "Pass"]
+__all__ = ["Pace", "Permit"]
 
 _ROUNDING = 1e-9
+_KINDS = {kind.__name__: kind for kind in (Opening, phases.Closed, phases.Closure, phases.Testing, phases.Window, Paced)}
 
 
 @define(eq=False)
 class Pace:
+    """When the next request may go, as far as the account's limit is concerned."""
+
     window: float
     declared: float | None = None
-    _traffic: Traffic = field(init=False, repr=False)
-    _phase: Phase = field(init=False, repr=False)
+    """A limit that the caller knows, per window: never exceeded, whatever was learned."""
+    traffic: Traffic = field(init=False, repr=False)
+    phase: Phase = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        self._traffic = Traffic(Ledger(self.window), self.window)
-        self._phase = Opening(self._traffic)
+        self.traffic = Traffic(self.window)
+        # A declared limit bounds what the first requests may cost: no slow start is needed.
+        self.phase = Opening(self.traffic) if self.declared is None else Opening(self.traffic, math.inf)
+
+    @property
+    def learned(self) -> float:
+        """What was learned to be taken per window; ``inf`` if nothing was."""
+        if isinstance(self.phase, Paced):
+            return self.phase.rate * self.window
+        return math.inf if isinstance(self.phase, Opening) else self.phase.limit
 
     @property
     def limit(self) -> float | None:
-        """What is believed to be taken per window, or None if nothing is known."""
-        match self._phase:
-            case Window(limit=limit) | Testing(limit=limit) | Closed(limit=limit):
-                learned = limit
-            case Paced(rate=rate):
-                learned = rate * self.window
-            case _:
-                learned = math.inf
-        known = min(learned, math.inf if self.declared is None else self.declared)
+        """What is known to be taken per window, or None."""
+        known = min(self.learned, math.inf if self.declared is None else self.declared)
         return None if known == math.inf else known
 
+    def is_blank(self, now: float) -> bool:
+        """Whether nothing is under way, and nothing was learned."""
+        self.traffic.ledger.expire(now)
+        return isinstance(self.phase, Opening) and not self.traffic.used and not self.traffic.in_flight
+
     def ready_at(self, now: float, cost: float) -> float | None:
-        traffic = self._traffic
+        """Return the time at which a request may go; None if that depends on an answer that is still out."""
+        traffic = self.traffic
         traffic.ledger.expire(now)
-        learned = self._phase.ready_at(now, cost)
+        learned = self.phase.ready_at(now, cost)
         if self.declared is None or learned is None:
-            return learned
+            return None if learned == math.inf else learned
         excess = traffic.used + cost - self.declared - _ROUNDING
         if excess <= 0:
             return learned
         declared = traffic.ledger.frees(excess)
         return None if declared is None else max(declared, learned)
 
-    def let_pass(self, now: float, cost: float) -> Pass:
-        """Count a request as under way."""
-        traffic = self._traffic
-        let = Pass(now, cost, traffic.epoch)
-        self._phase.let_pass(now, let)
-        if traffic.began_at is None:
-            traffic.began_at = now
-        traffic.in_flight += 1
-        traffic.in_flight_of_epoch += 1
-        traffic.cost_in_flight += cost
-        return let
+    def expected_at(self, now: float, cost: float) -> float:
+        """Return when about so much more will have gone."""
+        usual, limit = self.traffic.usual_cost, self.limit
+        at = self.ready_at(now, min(cost, usual))
+        at = now + self.traffic.latency if at is None else at
+        if limit is None:
+            return at
+        if isinstance(self.phase, Paced) and limit == self.learned:
+            return at + max(cost - usual, 0.0) * self.window / limit
+        excess = self.traffic.used + cost - limit
+        if excess <= _ROUNDING:
+            return at
+        windows, part = divmod(excess - _ROUNDING, limit)
+        freed = self.traffic.ledger.frees(part)
+        return max(at, (now + self.window if freed is None else freed) + windows * self.window)
 
-    def answered(self, now: float, let: Pass, *, accepted: bool | None) -> None:
-        traffic = self._traffic
-        traffic.in_flight -= 1
-        traffic.cost_in_flight = traffic.cost_in_flight - let.cost if traffic.in_flight else 0.0
-        taken = now - let.sent_at
-        if accepted:
-            traffic.fastest = min(traffic.fastest, taken)
-        counted_at = max(let.sent_at, now - traffic.fastest) if traffic.fastest < math.inf else now
-        traffic.ledger.expire(now)
-        traffic.ledger.add(counted_at, let.cost, accepted=accepted is True)
-        traffic.answered += 1
-        traffic.answered_cost += let.cost
-        late = let.epoch != traffic.epoch
-        if not late:
-            traffic.in_flight_of_epoch -= 1
+    def admit(self, now: float, cost: float) -> Permit:
+        """Count a request as under way."""
+        permit = self.traffic.admit(now, cost)
+        self.phase.admitted(now, permit)
+        return permit
+
+    def answered(self, now: float, permit: Permit, *, accepted: bool | None) -> None:
+        """Learn from what became of a request: accepted, refused, or None for neither."""
+        traffic = self.traffic
+        traffic.end(now, permit, accepted=accepted)
         if accepted is None:
-            if let.trial and isinstance(self._phase, Window):
-                self._phase.trial_out = False
-            return
-        traffic.latency += (taken - traffic.latency) / 8 if traffic.latency else taken
-        if late:
-            self._phase.late(now, let, accepted=accepted)
+            if permit.trial and isinstance(self.phase, phases.Window):
+                self.phase.trial_out = False
+        elif permit.epoch != traffic.epoch:
+            self.phase.late(permit, accepted=accepted)
         elif accepted:
-            self._phase = self._phase.accepted(now, let)
+            self.phase = self.phase.accepted(now, permit)
         else:
-            if not let.trial:
+            if not permit.trial:
                 traffic.epoch += 1
-                traffic.in_flight_of_epoch = 0
-            self._phase = self._phase.refused(now, let)
+            self.phase = self.phase.refused(now, permit)
+
+    def state(self, now: float) -> dict[str, Any]:
+        """Return what was learned, and what is under way, as a plain value."""
+        return {"traffic": dumped(self.traffic, now), "phase": dumped(self.phase, now)}
+
+    def load(self, state: dict[str, Any], now: float) -> None:
+        """Go on from a state."""
+        raise NotImplementedError

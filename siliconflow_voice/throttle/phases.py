@@ -1,145 +1,120 @@
-"""What a pace knows and does in each of its phases: before the first refusal, by windows, and evenly."""
+"""What a pace knows and does in each of its phases but the even one, from the first request on."""
 
 from __future__ import annotations
 
 import math
 from typing import TypeAlias
 
-from attrs import define, field
+from attrs import define, field, frozen
 
-from siliconflow_voice.throttle.ledger import Ledger
+from siliconflow_voice.throttle.paced import Paced
+from siliconflow_voice.throttle.traffic import Permit, Traffic
+
+__all__ = ["Closed", "Closure", "Opening", "Phase", "Testing", "Window"]
 
 _ROUNDING = 1e-9
 
-AT_FIRST = 4
+# Requests at once, to begin with: few enough to be refused for little.
+AT_FIRST = 8
+# Seconds of a minute after which twice as many go though none was answered: limiters answer at once, uploads
+# take long, and to wait for the first of them would double the time that a burst takes.
+ROUND = 0.6
+
+# The first probe comes so many answers' time after a refusal, and each later one three times as late: whatever
+# a bucket's size, it is met before it has been full for long, and it takes few probes. None comes later than
+# half a window: by then even a large bucket would have room, and from then on the window's own end decides.
+EARLIEST, APART, LATEST = 4, 3.0, 0.5
+# Requests at once after a probe that was accepted.
 AGAIN = 2
-ENOUGH = 16
-CREEP=0.1
-TRUST=8
-CREEP_ACCEPTED = 16
-ROUND = 1.0
-FACTOR = 3.0
-LAST = 0.5
-MOST = 0.5
-EVERY = 4.0
-_ASKING = 30
-_GROWTH = 1.3
-_CREEP = 0.005
-_CREEP_ACCEPTED = 16
+# Of what was accepted before, so much must be again, for it to be a new window: a window that began while the
+# first requests went makes them look like twice as many, at most.
+AS_BEFORE = 0.5
+# Fewer than so many in a window come better one by one.
+FEW = 4
+# Windows until a little more than the limit is tried, doubled each time in vain.
+PATIENCE = 4.0
 
 
-@define(eq=False)
-class Pass:
-    """What a request was let through with."""
+@frozen
+class Closure:
+    """What a refusal left to be explained."""
 
-    sent_at: float
-    cost: float
-    epoch: int
-    """Counts the refusals that were news: what was sent before the last of them says nothing new."""
-    trial: bool = False
-    """Whether it is more than the limit is believed to allow."""
+    at: float
+    floor: float
+    """What is refilled a second at least, if it is refilled evenly and a full bucket is a window's worth at most."""
+    refusals: float
+    """The cost of what was refused: it may count as well."""
 
-
-@define(eq=False)
-class Traffic:
-    """What all phases look at."""
-
-    ledger: Ledger
-    window: float
-    in_flight: int = 0
-    cost_in_flight: float = 0.0
-    in_flight_of_epoch: int = 0
-    """Of these, what was sent since the last news of a refusal."""
-    epoch: int = 0
-    answered: int = 0
-    answered_cost: float = 0.0
-    began_at: float | None = None
-    latency: float = 0.0
-    """Seconds to an answer, averaged over the last few."""
-    fastest: float = math.inf
-    """The shortest of them."""
-
-    @property
-    def used(self) -> float:
-        return self.ledger.sent + self.cost_in_flight
-
-    @property
-    def usual_cost(self) -> float:
-        return self.answered_cost / self.answered if self.answered_cost else 1.0
-
-
-@define(eq=False)
-class SlowStart:
-    at_once: float = AT_FIRST
-    doubles_at: float = math.inf
-
-    def ready_at(self, now: float, in_flight: int) -> float | None:
-        if in_flight < self.at_once:
-            return now
-        return None if self.doubles_at == math.inf else max(now, self.doubles_at)
-
-    def let_pass(self, now: float, in_flight: int, window: float) -> None:
-        if in_flight >= self.at_once:
-            self.at_once *= 2
-        if in_flight + 1 >= self.at_once:
-            self.doubles_at = now + ROUND * window / 60
-
-    def accepted(self) -> None:
-        self.at_once += 1
+    def evenly(self, traffic: Traffic, now: float, taken: float) -> Paced:
+        """Take what was accepted since for what was refilled."""
+        since = now - self.at
+        rate = max(taken / since, self.floor)
+        return Paced(traffic, rate, max((taken + self.refusals + traffic.usual_cost) / since, rate), empty_at=now)
 
 
 @define(eq=False)
 class Opening:
-    """No refusal yet."""
+    """No refusal yet: with every round of answers, twice as many go at once."""
 
     traffic: Traffic
-    start: SlowStart = field(factory=SlowStart)
+    at_once: float = AT_FIRST
+    doubles_at: float = math.inf
+    settled: bool = False
 
-    def ready_at(self, now: float, cost: float) -> float | None:
-        return self.start.ready_at(now, self.traffic.in_flight)
+    def ready_at(self, now: float, cost: float) -> float | None:  # noqa: ARG002 - any cost is as good
+        if self.traffic.in_flight < self.at_once:
+            return now
+        return max(now, self.doubles_at)
 
-    def let_pass(self, now: float, let: Pass) -> None:
-        self.start.let_pass(now, self.traffic.in_flight, self.traffic.window)
+    def admitted(self, now: float, permit: Permit) -> None:  # noqa: ARG002 - one signature
+        if self.traffic.in_flight > self.at_once:
+            self.at_once *= 2
+        if self.traffic.in_flight >= self.at_once:
+            self.doubles_at = now + ROUND * self.traffic.window / 60
 
-    def accepted(self, now: float, let: Pass) -> Phase:
-        self.start.accepted()
+    def accepted(self, now: float, permit: Permit) -> Phase:  # noqa: ARG002 - one signature
+        self.at_once += 1
         return self
 
-    def late(self, now: float, let: Pass, *, accepted: bool) -> None:
-        """Only after a refusal is an answer late."""
+    def late(self, permit: Permit, *, accepted: bool) -> None:
+        """Learn nothing, and never be asked to: only after a refusal is an answer late."""
 
-    def refused(self, now: float, let: Pass) -> Phase:
-        began = now if self.traffic.began_at is None else self.traffic.began_at
-        return closed(self.traffic, now, opened_for=now - began)
-
-
-def closed(traffic: Traffic, now: float, opened_for: float = 0.0, limit: float = math.inf, *, trusted: bool = True) -> Closed:
-    accepted = traffic.ledger.accepted
-    gap = max(min(opened_for, traffic.window / 4), 2 * traffic.latency)
-    span = min(opened_for, traffic.window) + traffic.window
-    if accepted:
-        limit = min(limit, accepted)
-    return Closed(traffic, limit, now, gap, accepted / span, trusted=trusted and limit < math.inf)
+    def refused(self, now: float, permit: Permit) -> Phase:
+        return Closed.at(self.traffic, now, permit)
 
 
 @define(eq=False)
 class Closed:
-    """Refused: one probe at a time finds out when it opens."""
+    """Refused: one probe at a time finds out when it opens again."""
 
     traffic: Traffic
     limit: float
+    """What was accepted in the window before; ``inf`` if nothing was."""
     closed_at: float
-    gap: float
-    bucket_rate: float
-    trusted: bool
-    refusals: float = 1.0
-    probe_at: float = field(init=False)
-    natural: bool = False
-    shut_at: float = field(init=False)
+    probe_at: float
+    floor: float
+    refusals: float
+    shut_at: float
+    """When the last one that was refused was sent."""
+    trusted: bool = True
+    """Whether the limit says when there is room."""
+    settled: bool = False
 
-    def __attrs_post_init__(self) -> None:
-        self.probe_at = self.closed_at + self.gap
-        self.shut_at = self.closed_at
+    @classmethod
+    def at(cls, traffic: Traffic, now: float, permit: Permit) -> Closed:
+        """Close by a refusal that came unexpected."""
+        accepted = traffic.ledger.accepted
+        span = min(now - traffic.began_at, traffic.window) + traffic.window
+        return cls(
+            traffic,
+            accepted or math.inf,
+            closed_at=now,
+            probe_at=now + EARLIEST * traffic.latency,
+            floor=accepted / span,
+            refusals=permit.cost,
+            shut_at=permit.sent_at,
+            trusted=accepted > 0,
+        )
 
     def ready_at(self, now: float, cost: float) -> float | None:
         traffic = self.traffic
@@ -147,318 +122,250 @@ class Closed:
             return None
         if not self.trusted:
             return max(now, self.probe_at)
-        short = cost + traffic.used - self.limit
-        room = now if short <= 0 else traffic.ledger.frees(min(short, traffic.ledger.sent) - _ROUNDING) or now
-        return max(now, min(room, self.probe_at))
+        return max(now, min(self.probe_at, _room_at(traffic, self.limit, now, cost) or now))
 
-    def let_pass(self, now: float, let: Pass) -> None:
-        self.natural = self.trusted and self.traffic.used + let.cost <= self.limit + _ROUNDING
+    def admitted(self, now: float, permit: Permit) -> None:
+        permit.trial = not self.trusted or self.traffic.used > self.limit + _ROUNDING
 
-    def accepted(self, now: float, let: Pass) -> Phase:
-        if self.natural:
-            window = self._unproven(now)
-            if isinstance(window, Window):
-                window.taken = let.cost
-            return window
-        at = now - self.traffic.fastest
-        return Testing(self.traffic, self.limit, self.closed_at, self.shut_at, at, let.cost, self.bucket_rate, self.refusals)
+    def accepted(self, now: float, permit: Permit) -> Phase:
+        if not permit.trial:
+            return self._window(now).accepted(now, permit)
+        closure = Closure(self.closed_at, self.floor, self.refusals)
+        opened_at = now - min(self.traffic.fastest, now - permit.sent_at)
+        return Testing(self.traffic, self.limit, closure, self.shut_at, opened_at, taken=permit.cost)
 
-    def late(self, now: float, let: Pass, *, accepted: bool) -> None:
-        if accepted:
-            self.limit = let.cost if self.limit == math.inf else self.limit + let.cost
+    def late(self, permit: Permit, *, accepted: bool) -> None:
+        if not accepted:
+            self.refusals += permit.cost
+        elif self.limit == math.inf:
+            self.limit = permit.cost
         else:
-            self.refusals += let.cost
+            self.limit += permit.cost
 
-    def refused(self, now: float, let: Pass) -> Phase:
-        if self.natural:
-            return closed(self.traffic, now, limit=self.limit, trusted=False)
-        self.refusals += let.cost
-        self.shut_at = let.sent_at
-        if self.trusted and self.gap >= LAST * self.traffic.window:
-            return self._unproven(now)
-        last = LAST * self.traffic.window
-        self.gap = self.gap * FACTOR if self.gap * FACTOR < last or self.gap >= last else last
+    def refused(self, now: float, permit: Permit) -> Phase:
+        if not permit.trial:
+            return Closed.at(self.traffic, now, permit).distrusting(self.limit)
+        self.refusals += permit.cost
+        self.shut_at = permit.sent_at
+        waited = now - self.closed_at
+        latest = LATEST * self.traffic.window
         if not self.trusted:
-            self.closed_at = now
-            self.gap = min(self.gap, last)
-        self.probe_at = max(self.closed_at + self.gap, now + self.traffic.latency)
+            self.probe_at = now + min(APART * waited, latest)
+        elif waited < latest:
+            self.probe_at = self.closed_at + min(APART * waited, latest)
+        else:
+            return self._window(now)
         return self
 
-    def _unproven(self, now: float) -> Phase:
-        if self.limit < 4 * self.traffic.usual_cost:
-            rate = self.limit / self.traffic.window
-            return Paced(self.traffic, rate, empty_at=now, since=now, most=FACTOR**2 * rate)
-        at_once = max((self.limit - self.refusals) / self.traffic.usual_cost, 1.0)
+    def distrusting(self, limit: float) -> Closed:
+        """Return itself, with another limit that did not say when there is room."""
+        self.limit, self.trusted = limit, False
+        return self
+
+    def _window(self, now: float) -> Phase:
+        traffic = self.traffic
+        if self.limit < FEW * traffic.usual_cost:
+            rate = self.limit / traffic.window
+            return Paced(traffic, rate, APART**2 * rate, empty_at=now)
+        # As many at once as it would take even if it were a bucket from which the refusals have drawn as well.
         return Window(
-            self.traffic, self.limit, creep_at=now + EVERY * self.traffic.window, closed=self, at_once=at_once
+            traffic,
+            self.limit,
+            at_once=max((self.limit - self.refusals) / traffic.usual_cost, 1.0),
+            closure=Closure(self.closed_at, self.floor, self.refusals),
+            trial_at=now + PATIENCE * traffic.window,
         )
 
 
 @define(eq=False)
 class Testing:
-    """A probe was accepted: what follows tells what it means."""
+    """A probe was accepted: what follows tells what that means."""
 
     traffic: Traffic
     limit: float
-    closed_at: float
+    closure: Closure
     shut_at: float
+    """When it was closed still: if a window has begun since, then after this."""
     opened_at: float
-    taken: float
-    bucket_rate: float
-    refusals: float
-    until: float | None = None
+    until: float = math.inf
+    """When there would be room in any case: from then on, what is accepted tells nothing."""
+    taken: float = 0.0
     at_once: float = AGAIN
+    settled: bool = False
 
     def ready_at(self, now: float, cost: float) -> float | None:
         traffic = self.traffic
-        if traffic.in_flight and (
-            traffic.in_flight >= self.at_once or self.taken + traffic.cost_in_flight + cost > self.limit + _ROUNDING
-            or (self.until is not None and now >= self.until)
-        ):
-            return None
-        return now
+        enough = self.taken + traffic.cost_in_flight + cost > self.limit + _ROUNDING or now >= self.until
+        return None if traffic.in_flight and (enough or traffic.in_flight >= self.at_once) else now
 
-    def let_pass(self, now: float, let: Pass) -> None:
+    def admitted(self, now: float, permit: Permit) -> None:
         pass
 
-    def accepted(self, now: float, let: Pass) -> Phase:
+    def accepted(self, now: float, permit: Permit) -> Phase:
         self.at_once += 1
-        self.taken += let.cost
-        if self.taken >= self.limit - _ROUNDING or (self.until is not None and now >= self.until):
-            return self._over(now)
-        return self
+        self.taken += permit.cost
+        return self if self.taken < self.limit - _ROUNDING and now < self.until else self._over(now)
 
-    def late(self, now: float, let: Pass, *, accepted: bool) -> None:
-        pass
+    def late(self, permit: Permit, *, accepted: bool) -> None:
+        """Learn nothing: a probe is sent when nothing else is under way."""
 
-    def refused(self, now: float, let: Pass) -> Phase:
-        if self.taken >= MOST * self.limit:
+    def refused(self, now: float, permit: Permit) -> Phase:  # noqa: ARG002 - one signature
+        if self.taken >= AS_BEFORE * self.limit:
             self.limit = self.taken
         return self._over(now)
 
     def _over(self, now: float) -> Phase:
         traffic = self.traffic
-        spent = self.taken + traffic.cost_in_flight
-        if self.taken >= MOST * self.limit:
+        trial_at = now + PATIENCE * traffic.window
+        if self.taken >= AS_BEFORE * self.limit:
             return Window(
                 traffic,
                 self.limit,
-                self.opened_at,
-                self.opened_at - self.shut_at,
-                spent,
-                self.taken,
-                check=self.opened_at - self.closed_at,
+                begins_at=self.opened_at,
+                slack=self.opened_at - self.shut_at,
+                spent=self.taken + traffic.cost_in_flight,
+                taken=self.taken,
                 full_at=now,
-                creep_at=now + EVERY * traffic.window,
+                check=self.opened_at - self.closure.at,
+                trial_at=trial_at,
             )
-        if self.until is not None:
-            limit = max(self.limit, traffic.ledger.accepted)
-            return Window(traffic, limit, creep_at=now + traffic.window)
-        since = now - self.closed_at
-        rate = max(self.taken / since, self.bucket_rate)
-        most = (self.taken + self.refusals + 1) / since
-        return Paced(self.traffic, rate, empty_at=now, since=now, most=most, failed=1)
+        if self.until < math.inf:
+            return Window(traffic, max(self.limit, traffic.ledger.accepted), trial_at=trial_at)
+        return self.closure.evenly(traffic, now, self.taken)
 
 
 @define(eq=False)
 class Window:
-    """So much within a window."""
+    """So much within a window: as what was sent ages out of it or, where its beginning is known, from then on."""
 
     traffic: Traffic
     limit: float
-    begins_at: float | None = None
+    begins_at: float = math.inf
+    """``inf`` if it is not known."""
     slack: float = 0.0
+    """Seconds by which it may begin earlier."""
     spent: float = 0.0
+    """Sent since it began."""
     taken: float = 0.0
-    check: float | None = None
-    creep_at: float = math.inf
-    creep_every: float = EVERY
-    """Windows."""
-    step: float = 1.0
-    trial_out: bool = False
+    """Accepted since it began, or since it was closed."""
     full_at: float = 0.0
-    room: float = math.inf
+    check: float = math.inf
+    """Seconds after it is full at which one more is tried, to see that it is not refilled in as many."""
+    trial_at: float = math.inf
+    """When to try a little more than the limit."""
+    patience: float = PATIENCE
+    trial_out: bool = False
     at_once: float = math.inf
-    closed: Closed | None = None
+    closure: Closure | None = None
+    """What it was closed by, until about as much was accepted as before."""
 
-    def room_at(self, now: float, cost: float) -> float | None:
-        traffic = self.traffic
-        if self.begins_at is not None:
-            if now >= self.begins_at + traffic.window - _ROUNDING:
-                self.begins_at += traffic.window * ((now - self.begins_at + _ROUNDING) // traffic.window)
-                self.spent = traffic.cost_in_flight
-                self.taken = 0.0
-            if self.spent + cost <= self.limit + _ROUNDING or not self.spent:
-                return now
-            return self.begins_at + traffic.window
-        room = self.limit - traffic.used
-        if room >= cost - _ROUNDING or traffic.used == 0:
-            return now
-        short = cost - room
-        if not traffic.in_flight:
-            # What costs more than the limit goes once nothing else counts any more.
-            short = min(short, traffic.ledger.sent)
-        return traffic.ledger.frees(short - _ROUNDING)
+    @property
+    def settled(self) -> bool:
+        """Whether the limit has held."""
+        return self.closure is None and self.check == math.inf
 
     def ready_at(self, now: float, cost: float) -> float | None:
         if self.traffic.in_flight >= self.at_once:
             return None
-        at = self.room_at(now, cost)
-        if at == now or self.trial_out or at is None:
+        at = self._room_at(now, cost)
+        if at is None or at <= now or self.trial_out:
             return at
-        last = self._horizon(at, cost)
-        if self.begins_at is None and self.traffic.ledger.accepted + self.traffic.cost_in_flight < self.limit - _ROUNDING:
-            return at
-        if self.check is not None:
-            trial_at = max(now, self.full_at + min(self.check, (last - self.full_at) / 2))
+        last = self._telling_until(at, cost)
+        if self.check < math.inf:
+            trial_at = self.full_at + min(self.check, (last - self.full_at) / 2)
         else:
-            trial_at = max(now, self.creep_at)
-        return trial_at if trial_at < last else at
+            trial_at = self.trial_at
+        return max(now, trial_at) if max(now, trial_at) < last else at
 
-    def _horizon(self, at: float, cost: float) -> float:
-        """Return the time up to which what is accepted is more than the limit."""
-        if self.begins_at is not None:
-            return at - self.slack
-        some = cost + self.traffic.used - 0.75 * self.limit
-        return (self.traffic.ledger.frees(some) or at) - self.traffic.window / 8
-
-    def let_pass(self, now: float, let: Pass) -> None:
-        at = self.room_at(now, let.cost)
-        if at != now:
-            let.trial = self.trial_out = True
-            self.room = self._horizon(at or now, let.cost)
-        else:
+    def admitted(self, now: float, permit: Permit) -> None:
+        at = self._room_at(now, 0.0 if self.begins_at == math.inf else permit.cost)
+        if at is not None and at <= now:
             self.full_at = now
-        self.spent += let.cost
+        else:
+            permit.trial = self.trial_out = True
+        self.spent += permit.cost
 
-    def accepted(self, now: float, let: Pass) -> Phase:
-        self.taken += let.cost
+    def accepted(self, now: float, permit: Permit) -> Phase:
+        traffic = self.traffic
+        self.taken += permit.cost
         self.at_once += 1
-        if self.taken >= self.limit / 2:
-            self.closed, self.at_once = None, math.inf
-        if not let.trial:
+        if self.taken >= AS_BEFORE * self.limit:
+            self.closure, self.at_once = None, math.inf
+        if not permit.trial:
             return self
         self.trial_out = False
-        if self.begins_at is not None:
-            if self.check is not None:
-                since = max(now - self.begins_at, self.traffic.window / 100)
-                rate = (self.limit + let.cost) / since
-                return Paced(self.traffic, rate, empty_at=now, since=now, most=FACTOR * rate)
-            self.limit += self.step * let.cost
-            self.step *= 2
+        if self.check < math.inf:
+            # It was no window: as much was refilled meanwhile.
+            rate = self.spent / max(now - self.begins_at, _ROUNDING)
+            return Paced(traffic, rate, APART * rate, empty_at=now)
+        if self.begins_at < math.inf:
+            self.limit += permit.cost
             return self
-        at = now - self.traffic.fastest
-        if True:
-            return Testing(
-                self.traffic, self.limit, self.full_at, self.full_at, at, let.cost, 0, 0, until=self.room
-            )
+        closure = Closure(self.full_at, 0.0, 0.0)
+        opened_at = now - min(traffic.fastest, now - permit.sent_at)
+        until = self._telling_until(self._room_at(now, permit.cost) or now, permit.cost)
+        return Testing(traffic, self.limit, closure, self.full_at, opened_at, until, permit.cost)
 
-    def late(self, now: float, let: Pass, *, accepted: bool) -> None:
-        if let.trial:
+    def late(self, permit: Permit, *, accepted: bool) -> None:
+        if permit.trial:
             self.trial_out = False
         elif accepted:
-            self.limit += let.cost
+            self.limit += permit.cost
 
-    def refused(self, now: float, let: Pass) -> Phase:
-        self.step = 1.0
-        if let.trial:
+    def refused(self, now: float, permit: Permit) -> Phase:
+        traffic = self.traffic
+        if permit.trial:
             self.trial_out = False
-            if self.check is not None:
-                self.check = None
-                self.creep_at = now + EVERY * self.traffic.window
+            if self.check < math.inf:
+                self.check = math.inf
             else:
-                self.creep_every *= 2
-                self.creep_at = now + self.creep_every * self.traffic.window
+                self.patience *= 2
+            self.trial_at = now + self.patience * traffic.window
             return self
-        if self.closed is not None:
-            if not self.taken:
-                return closed(self.traffic, now, limit=self.limit, trusted=False)
-            since = now - self.closed.closed_at
-            rate = max(self.taken / since, self.closed.bucket_rate)
-            most = (self.taken + self.closed.refusals + 1) / since
-            return Paced(self.traffic, rate, empty_at=now, since=now, most=most, failed=1)
-        if self.begins_at is not None and self.taken >= MOST * self.limit:
+        if self.closure is not None:
+            if self.taken:
+                return self.closure.evenly(traffic, now, self.taken)
+            return Closed.at(traffic, now, permit).distrusting(self.limit)
+        if self.begins_at < math.inf and self.taken >= AS_BEFORE * self.limit:
             self.limit = self.taken
-            self.check = self.traffic.window
+            self.check = traffic.window
             return self
-        self.limit = max(min(self.limit, self.traffic.ledger.accepted), self.traffic.usual_cost)
-        return Window(self.traffic, self.limit, creep_at=now + EVERY * self.traffic.window, closed=Closed(self.traffic, self.limit, now, self.traffic.window, 0.0, trusted=True), at_once=1)
+        limit = max(min(self.limit, traffic.ledger.accepted), traffic.usual_cost)
+        closure = Closure(now, 0.0, permit.cost)
+        return Window(traffic, limit, at_once=1, closure=closure, trial_at=now + PATIENCE * traffic.window)
+
+    def _room_at(self, now: float, cost: float) -> float | None:
+        if self.begins_at == math.inf:
+            return _room_at(self.traffic, self.limit, now, cost)
+        window = self.traffic.window
+        if now >= self.begins_at + window - _ROUNDING:
+            self.begins_at += window * ((now - self.begins_at + _ROUNDING) // window)
+            self.spent = self.traffic.cost_in_flight
+            self.taken = 0.0
+        if self.spent + cost <= self.limit + _ROUNDING or not self.spent:
+            return now
+        return self.begins_at + window
+
+    def _telling_until(self, at: float, cost: float) -> float:
+        """Return the time up to which it is told by more than the limit that there is more."""
+        if self.begins_at < math.inf:
+            return at - self.slack
+        ledger = self.traffic.ledger
+        if ledger.accepted + self.traffic.cost_in_flight < self.limit - _ROUNDING:
+            return -math.inf  # it is refusals that fill the window, and they may not count
+        quarter = ledger.frees(cost + self.traffic.used - 0.75 * self.limit)
+        return at if quarter is None else quarter
 
 
-@define(eq=False)
-class Paced:
-    """So much a second, evenly."""
-
-    traffic: Traffic
-    rate: float
-    empty_at: float
-    """When it was last known to have nothing left: from then on, what is accepted was refilled."""
-    since: float
-    """When the rate was last raised by much."""
-    most: float = math.inf
-    """Up to which the rate grows fast."""
-    failed: int = 0
-    """Refusals, but for those that are no news, since something was accepted."""
-    refilled: float = 0.0
-    next_at: float = field(init=False)
-    calm: float = 0.0
-    """Seconds since the last refusal in which the rate held requests back."""
-    binding: bool = True
-    """Whether it is the rate that holds requests back, and not the lack of them."""
-
-    def __attrs_post_init__(self) -> None:
-        self.next_at = self.since + self.traffic.usual_cost / self.rate
-
-    def ready_at(self, now: float, cost: float) -> float | None:
-        if self.failed and self.traffic.in_flight_of_epoch:
-            return None  # one probe, not a herd
-        return max(now, self.next_at)
-
-    def let_pass(self, now: float, let: Pass) -> None:
-        spacing = let.cost / (self.rate * (1 + CREEP * (self.calm / self.traffic.window) ** 2))
-        self.binding = self.next_at > now - 2 * max(self.traffic.latency, spacing)
-        if not self.binding:
-            self.empty_at = math.inf
-        self.next_at = max(now, self.next_at) + spacing
-
-    def accepted(self, now: float, let: Pass) -> Phase:
-        self.refilled += let.cost
-        self.failed = 0
-        if not self.binding:
-            return self
-        if self.rate < self.most:
-            if let.sent_at >= self.since:
-                self.rate = min(self.rate * _GROWTH, self.most)
-                self.since = now
-        else:
-            self.calm += let.cost / self.rate
-        return self
-
-    def late(self, now: float, let: Pass, *, accepted: bool) -> None:
-        if accepted:
-            self.refilled += let.cost
-        elif self.failed:
-            self.empty_at, self.refilled = now, 0.0
-
-    def refused(self, now: float, let: Pass) -> Phase:
-        usual = self.traffic.usual_cost
-        if not self.failed:
-            since = now - self.empty_at
-            if since > 0 and self.refilled:
-                seen = self.refilled / since
-                trust = 1 if self.rate < self.most and self.refilled > 3*usual else self.refilled / (self.refilled + TRUST * usual)
-                self.rate = trust * seen + (1 - trust) * self.rate * 0.9
-            else:
-                self.rate *= 0.9
-            self.most = 0
-        elif self.failed >= 3:
-            self.rate *= 0.7
-        self.empty_at, self.refilled = now, 0.0
-        self.failed += 1
-        self.calm = 0
-        wait = 2.0 ** min(self.failed - 1, 6) * usual / self.rate
-        self.next_at = now + min(wait, self.traffic.window / 2)
-        return self
+def _room_at(traffic: Traffic, limit: float, now: float, cost: float) -> float | None:
+    """Return when a limit per window has room, as what was sent ages out; None if an answer must come first."""
+    short = traffic.used + cost - limit
+    if short <= _ROUNDING or not traffic.used:
+        return now
+    if not traffic.in_flight:
+        # What costs more than the limit goes once nothing else counts any more.
+        short = min(short, traffic.ledger.sent)
+    return traffic.ledger.frees(short - _ROUNDING)
 
 
 Phase: TypeAlias = "Opening | Closed | Testing | Window | Paced"
