@@ -67,15 +67,25 @@ class Gate:
         """Whether a request would pass at once."""
         return not self._waiting and self._ready_in(tokens, retry=retry) == 0
 
+    def is_idle(self, now: float) -> bool:
+        """Whether it is not used, and knows nothing."""
+        return not self._waiting and not self.in_flight and self.limiter.is_blank(now)
+
     def opens_in(self) -> float:
         """Return the seconds until the next may pass, as far as is known; 0 if that depends on answers."""
         return self._ready_in(1.0) or 0.0
 
     def line(self, turn: int | None = None, tokens: float = 1.0) -> Line:
         """Return what a call would have to wait for: one with a *turn*, or one that comes now."""
-        ahead = [waiter for waiter in self._waiting if not waiter.admitted.done() and (turn is None or waiter.turn < turn)]
+        ahead = [
+            waiter
+            for waiter in self._waiting
+            if not waiter.admitted.done() and (turn is None or waiter.turn < turn)
+        ]
         now = asyncio.get_running_loop().time()
-        expected = self.limiter.expected_at(now, len(ahead) + 1, tokens + sum(waiter.tokens for waiter in ahead))
+        expected = self.limiter.expected_at(
+            now, len(ahead) + 1, tokens + sum(waiter.tokens for waiter in ahead)
+        )
         return Line(len(ahead), expected - now)
 
     def try_enter(self, tokens: float, *, retry: bool) -> Admission | None:

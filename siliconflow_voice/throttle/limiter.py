@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import enum
+import math
+from collections.abc import Mapping
+from typing import Any
 
 from attrs import define, frozen
 
 from siliconflow_voice.throttle.overload import Overload
-from siliconflow_voice.throttle.pacing import Pace, Permit
+from siliconflow_voice.throttle.pacing import Pace
+from siliconflow_voice.throttle.state import dumped, loaded
+from siliconflow_voice.throttle.traffic import Permit
 
 __all__ = ["Admission", "Limiter", "Verdict"]
 
@@ -64,7 +69,7 @@ class Limiter:
         return Admission(
             self.requests.admit(now, 1.0),
             self.tokens.admit(now, tokens),
-            self.overload.let_pass(retry=retry),
+            self.overload.admit(retry=retry),
         )
 
     def answered(
@@ -79,12 +84,53 @@ class Limiter:
         self.tokens.answered(
             now, admission.tokens, accepted=False if verdict is Verdict.TOKENS_REFUSED else accepted
         )
-        match verdict:
-            case Verdict.ACCEPTED:
-                self.overload.accepted()
-            case Verdict.OVERLOADED:
-                self.overload.overloaded(now, admission.overload)
-            case _:
-                pass
+        if verdict is Verdict.ACCEPTED:
+            self.overload.accepted(admission.overload)
+        elif verdict is Verdict.OVERLOADED:
+            self.overload.overloaded(now, admission.overload)
         if retry_after is not None and verdict is not Verdict.NEITHER:
             self.closed_until = max(self.closed_until, now + min(retry_after, _LONGEST_CLOSURE))
+
+    def expected_at(self, now: float, requests: int, tokens: float) -> float:
+        """Return when the last of so many requests more, of so many tokens together, would go: about."""
+        at = max(self.requests.expected_at(now, requests), self.closed_until, self.overload.resting_until)
+        if self.tokens.limit is not None:
+            at = max(at, self.tokens.expected_at(now, tokens))
+        excess = self.in_flight + requests - int(self.overload.allowed)
+        rounds = math.ceil(excess / int(self.overload.allowed))
+        return max(at, now + rounds * self.requests.traffic.latency)
+
+    def is_blank(self, now: float) -> bool:
+        """Whether a new one would know as much."""
+        rested = self.overload.allowed == self.overload.capacity and self.closed_until <= now
+        return rested and self.requests.is_blank(now) and self.tokens.is_blank(now)
+
+    def state(self, now: float) -> dict[str, Any]:
+        """Return what was learned, and what is under way, as a plain value of JSON, with ages in place of times."""
+        return {
+            "requests": self.requests.state(now),
+            "tokens": self.tokens.state(now),
+            "overload": dumped(self.overload, now),
+            "in_flight": self.in_flight,
+            "closed_for": max(self.closed_until - now, 0.0),
+        }
+
+    def load(self, state: Mapping[str, Any], now: float) -> None:
+        """Go on from a state: *now* is a time of any clock, and those passed in later are of the same.
+
+        Raises:
+            KeyError: It is no state of this version's.
+        """
+        self.requests.load(state["requests"], now)
+        self.tokens.load(state["tokens"], now)
+        capacity = self.overload.capacity
+        self.overload = loaded(state["overload"], (Overload,), now, capacity=capacity)
+        self.overload.allowed = min(self.overload.allowed, float(capacity))
+        self.in_flight = state["in_flight"]
+        self.closed_until = now + state["closed_for"]
+
+    def abandon(self, now: float) -> None:
+        """Take what is under way for sent, and its answers for lost: after a restart there are none to come."""
+        self.in_flight = 0
+        self.requests.abandon(now)
+        self.tokens.abandon(now)

@@ -21,20 +21,22 @@ low, is found again.
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from attrs import define, field
 
-from siliconflow_voice.throttle import phases
+from siliconflow_voice.throttle.ledger import Ledger
+from siliconflow_voice.throttle.opening import Opening
 from siliconflow_voice.throttle.paced import Paced
-from siliconflow_voice.throttle.phases import Opening, Phase
+from siliconflow_voice.throttle.phases import Closed, Closure, Phase, Testing, Window
 from siliconflow_voice.throttle.state import dumped, loaded
 from siliconflow_voice.throttle.traffic import Permit, Traffic
 
-__all__ = ["Pace", "Permit"]
+__all__ = ["Pace"]
 
 _ROUNDING = 1e-9
-_KINDS = {kind.__name__: kind for kind in (Opening, phases.Closed, phases.Closure, phases.Testing, phases.Window, Paced)}
+_PHASES = (Opening, Closed, Closure, Testing, Window, Paced)
 
 
 @define(eq=False)
@@ -45,7 +47,7 @@ class Pace:
     declared: float | None = None
     """A limit that the caller knows, per window: never exceeded, whatever was learned."""
     traffic: Traffic = field(init=False, repr=False)
-    phase: Phase = field(init=False, repr=False)
+    phase: Opening | Phase = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         self.traffic = Traffic(self.window)
@@ -64,6 +66,15 @@ class Pace:
         """What is known to be taken per window, or None."""
         known = min(self.learned, math.inf if self.declared is None else self.declared)
         return None if known == math.inf else known
+
+    @property
+    def basis(self) -> Literal["declared", "learned", "believed"] | None:
+        """Where the limit is from."""
+        if self.declared is not None and self.declared <= self.learned:
+            return "declared"
+        if self.limit is None:
+            return None
+        return "learned" if self.phase.settled else "believed"
 
     def is_blank(self, now: float) -> bool:
         """Whether nothing is under way, and nothing was learned."""
@@ -110,8 +121,8 @@ class Pace:
         traffic = self.traffic
         traffic.end(now, permit, accepted=accepted)
         if accepted is None:
-            if permit.trial and isinstance(self.phase, phases.Window):
-                self.phase.trial_out = False
+            if permit.trial:
+                self._forget_trial()
         elif permit.epoch != traffic.epoch:
             self.phase.late(permit, accepted=accepted)
         elif accepted:
@@ -125,6 +136,19 @@ class Pace:
         """Return what was learned, and what is under way, as a plain value."""
         return {"traffic": dumped(self.traffic, now), "phase": dumped(self.phase, now)}
 
-    def load(self, state: dict[str, Any], now: float) -> None:
+    def load(self, state: Mapping[str, Any], now: float) -> None:
         """Go on from a state."""
-        raise NotImplementedError
+        self.traffic = loaded(state["traffic"], (Traffic, Ledger), now, window=self.window)
+        self.phase = loaded(state["phase"], _PHASES, now, traffic=self.traffic)
+
+    def abandon(self, now: float) -> None:
+        """Take what is under way for sent, and its answers for lost."""
+        traffic = self.traffic
+        traffic.ledger.add(now, traffic.cost_in_flight, accepted=False)
+        traffic.in_flight, traffic.cost_in_flight = 0, 0.0
+        traffic.epoch += 1
+        self._forget_trial()
+
+    def _forget_trial(self) -> None:
+        if isinstance(self.phase, Window):
+            self.phase.trial_out = False

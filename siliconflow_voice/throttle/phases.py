@@ -1,4 +1,4 @@
-"""What a pace knows and does in each of its phases but the even one, from the first request on."""
+"""What a pace knows and does once it was refused: closed, testing what a probe means, and by windows."""
 
 from __future__ import annotations
 
@@ -10,15 +10,9 @@ from attrs import define, field, frozen
 from siliconflow_voice.throttle.paced import Paced
 from siliconflow_voice.throttle.traffic import Permit, Traffic
 
-__all__ = ["Closed", "Closure", "Opening", "Phase", "Testing", "Window"]
+__all__ = ["Closed", "Closure", "Phase", "Testing", "Window"]
 
 _ROUNDING = 1e-9
-
-# Requests at once, to begin with: few enough to be refused for little.
-AT_FIRST = 8
-# Seconds of a minute after which twice as many go though none was answered: limiters answer at once, uploads
-# take long, and to wait for the first of them would double the time that a burst takes.
-ROUND = 0.6
 
 # The first probe comes so many answers' time after a refusal, and each later one three times as late: whatever
 # a bucket's size, it is met before it has been full for long, and it takes few probes. None comes later than
@@ -39,7 +33,7 @@ PATIENCE = 4.0
 class Closure:
     """What a refusal left to be explained."""
 
-    at: float
+    closed_at: float
     floor: float
     """What is refilled a second at least, if it is refilled evenly and a full bucket is a window's worth at most."""
     refusals: float
@@ -47,40 +41,11 @@ class Closure:
 
     def evenly(self, traffic: Traffic, now: float, taken: float) -> Paced:
         """Take what was accepted since for what was refilled."""
-        since = now - self.at
+        since = now - self.closed_at
         rate = max(taken / since, self.floor)
-        return Paced(traffic, rate, max((taken + self.refusals + traffic.usual_cost) / since, rate), empty_at=now)
-
-
-@define(eq=False)
-class Opening:
-    """No refusal yet: with every round of answers, twice as many go at once."""
-
-    traffic: Traffic
-    at_once: float = AT_FIRST
-    doubles_at: float = math.inf
-    settled: bool = False
-
-    def ready_at(self, now: float, cost: float) -> float | None:  # noqa: ARG002 - any cost is as good
-        if self.traffic.in_flight < self.at_once:
-            return now
-        return max(now, self.doubles_at)
-
-    def admitted(self, now: float, permit: Permit) -> None:  # noqa: ARG002 - one signature
-        if self.traffic.in_flight > self.at_once:
-            self.at_once *= 2
-        if self.traffic.in_flight >= self.at_once:
-            self.doubles_at = now + ROUND * self.traffic.window / 60
-
-    def accepted(self, now: float, permit: Permit) -> Phase:  # noqa: ARG002 - one signature
-        self.at_once += 1
-        return self
-
-    def late(self, permit: Permit, *, accepted: bool) -> None:
-        """Learn nothing, and never be asked to: only after a refusal is an answer late."""
-
-    def refused(self, now: float, permit: Permit) -> Phase:
-        return Closed.at(self.traffic, now, permit)
+        return Paced(
+            traffic, rate, max((taken + self.refusals + traffic.usual_cost) / since, rate), empty_at=now
+        )
 
 
 @define(eq=False)
@@ -226,7 +191,7 @@ class Testing:
                 spent=self.taken + traffic.cost_in_flight,
                 taken=self.taken,
                 full_at=now,
-                check=self.opened_at - self.closure.at,
+                check=self.opened_at - self.closure.closed_at,
                 trial_at=trial_at,
             )
         if self.until < math.inf:
@@ -236,7 +201,7 @@ class Testing:
 
 @define(eq=False)
 class Window:
-    """So much within a window: as what was sent ages out of it or, where its beginning is known, from then on."""
+    """So much a window: as what was sent ages out of it or, where its beginning is known, from then on."""
 
     traffic: Traffic
     limit: float
@@ -358,7 +323,7 @@ class Window:
 
 
 def _room_at(traffic: Traffic, limit: float, now: float, cost: float) -> float | None:
-    """Return when a limit per window has room, as what was sent ages out; None if an answer must come first."""
+    """Return when a limit has room, as what was sent ages out; None if an answer must come first."""
     short = traffic.used + cost - limit
     if short <= _ROUNDING or not traffic.used:
         return now
@@ -368,4 +333,4 @@ def _room_at(traffic: Traffic, limit: float, now: float, cost: float) -> float |
     return traffic.ledger.frees(short - _ROUNDING)
 
 
-Phase: TypeAlias = "Opening | Closed | Testing | Window | Paced"
+Phase: TypeAlias = "Closed | Testing | Window | Paced"

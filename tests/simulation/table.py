@@ -82,7 +82,9 @@ def burst_ratios(make: MakeSender, seeds: Iterable[int] = SEEDS) -> list[tuple[R
     return [
         (
             row,
-            max(play(row, make(row), seed=seed).seconds / reference_seconds(row, seed=seed) for seed in seeds),
+            max(
+                play(row, make(row), seed=seed).seconds / reference_seconds(row, seed=seed) for seed in seeds
+            ),
         )
         for row in bursts()
     ]
@@ -98,7 +100,13 @@ def brown_out(make: MakeSender) -> tuple[float, float]:
     span = 2.0
     came = [at for at, refused in outcome.sent if refused is None and at >= ends - span]
     back = next(
-        (at for first, at in enumerate(came) if sum(at - span < other <= at for other in came[max(0, first - 500) : first + 1]) >= 0.9 * full * span and at >= ends),
+        (
+            at
+            for first, at in enumerate(came)
+            if sum(at - span < other <= at for other in came[max(0, first - 500) : first + 1])
+            >= 0.9 * full * span
+            and at >= ends
+        ),
         float("inf"),
     )
     return outcome.attempts / row.uploads, back - ends
