@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from siliconflow_voice.api.requests import Encoding
 from siliconflow_voice.audio.checks import AudioLimits
 from siliconflow_voice.audio.source import Audio, AudioSource
-from siliconflow_voice.calls.events import AttemptEvent, Event, OutcomeEvent, WaitEvent
+from siliconflow_voice.calls.events import AttemptEvent, Event, OutcomeEvent, QueueEvent, WaitEvent
 from siliconflow_voice.calls.retry import RetryPolicy
 from siliconflow_voice.calls.settings import ClientOptions
 from siliconflow_voice.client import VoiceClient
@@ -86,6 +86,7 @@ __all__ = [
     "OverloadedError",
     "PayloadTooLargeError",
     "PermissionDeniedError",
+    "QueueEvent",
     "QuotaExhaustedError",
     "RateLimitError",
     "RealNameRequiredError",

@@ -11,7 +11,7 @@ from attrs import define, field, frozen
 from siliconflow_voice.errors import InvalidUploadError
 from siliconflow_voice.throttle.limiter import Admission, Limiter, Verdict
 
-__all__ = ["Admission", "Gate", "Line", "Verdict"]
+__all__ = ["Gate", "Line"]
 
 
 @frozen
@@ -22,6 +22,8 @@ class Line:
     """Calls before it."""
     seconds: float
     """Until its turn, about."""
+    at_least: float
+    """Until its turn, as far as that is certain."""
 
 
 @define(eq=False)
@@ -86,7 +88,9 @@ class Gate:
         expected = self.limiter.expected_at(
             now, len(ahead) + 1, tokens + sum(waiter.tokens for waiter in ahead)
         )
-        return Line(len(ahead), expected - now)
+        seconds = expected - now
+        certain = seconds if self.limiter.is_settled else max(self.closed_until - now, 0.0)
+        return Line(len(ahead), seconds, certain)
 
     def try_enter(self, tokens: float, *, retry: bool) -> Admission | None:
         """Pass if that is possible at once: the way of most, for whom nothing has to be set up.

@@ -33,6 +33,7 @@ class Ledger:
 
     def add(self, at: float, cost: float, *, accepted: bool) -> None:
         """Record a request that counts from *at* on."""
+        self.expire(at)
         grain = self.window / _SLOTS
         end = (math.floor(at / grain) + 1) * grain
         if not self._slot_ends_at or self._slot_ends_at[-1] < end:

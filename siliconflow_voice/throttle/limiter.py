@@ -58,7 +58,7 @@ class Limiter:
             return None
         by_requests = self.requests.ready_at(now, 1.0)
         # Only where tokens are known to be limited: the requests' pace is slow enough to begin with.
-        by_tokens = now if self.tokens.limit is None else self.tokens.ready_at(now, tokens)
+        by_tokens = self.tokens.ready_at(now, tokens) if self.tokens.is_limited else now
         if by_requests is None or by_tokens is None:
             return None
         return max(by_overload, by_requests, by_tokens, self.closed_until)
@@ -94,11 +94,16 @@ class Limiter:
     def expected_at(self, now: float, requests: int, tokens: float) -> float:
         """Return when the last of so many requests more, of so many tokens together, would go: about."""
         at = max(self.requests.expected_at(now, requests), self.closed_until, self.overload.resting_until)
-        if self.tokens.limit is not None:
+        if self.tokens.is_limited:
             at = max(at, self.tokens.expected_at(now, tokens))
         excess = self.in_flight + requests - int(self.overload.allowed)
         rounds = math.ceil(excess / int(self.overload.allowed))
         return max(at, now + rounds * self.requests.traffic.latency)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether no limit is only believed."""
+        return "believed" not in {self.requests.basis, self.tokens.basis}
 
     def is_blank(self, now: float) -> bool:
         """Whether a new one would know as much."""

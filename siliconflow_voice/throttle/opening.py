@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from attrs import define
+from attrs import define, field
 
 from siliconflow_voice.throttle.phases import Closed
 from siliconflow_voice.throttle.traffic import Permit, Traffic
@@ -23,7 +23,7 @@ class Opening:
     """No refusal yet: with every round of answers, twice as many go at once."""
 
     traffic: Traffic
-    at_once: float = AT_FIRST
+    at_once: float = field(factory=lambda: AT_FIRST)
     doubles_at: float = math.inf
     settled: bool = False
 

@@ -15,6 +15,8 @@ GROWTH = 1.3
 # Once it was measured, it rises by this share after a window without a refusal, by four times that after two,
 # by nine times after three: a refusal a minute at any rate, and a limit that was doubled is found in three.
 CREEP = 0.1
+# What was believed before weighs as much as so many requests, against those that were measured since.
+BEFORE = 3
 
 
 @define(eq=False)
@@ -39,7 +41,7 @@ class Paced:
     """Whether it does."""
 
     def __attrs_post_init__(self) -> None:
-        self.next_at = self.empty_at + self.traffic.usual_cost / self.rate
+        self.next_at = self.empty_at + min(self.traffic.usual_cost / self.rate, self.traffic.window / 2)
         self.raised_at = self.empty_at
 
     @property
@@ -54,7 +56,7 @@ class Paced:
 
     def admitted(self, now: float, permit: Permit) -> None:
         rate = self.rate * (1 + CREEP * (self.calm / self.traffic.window) ** 2)
-        spacing = permit.cost / rate
+        spacing = min(permit.cost / rate, self.traffic.window)
         self.binding = self.next_at > now - 2 * max(self.traffic.latency, spacing)
         if not self.binding:
             self.empty_at = math.inf
@@ -78,7 +80,8 @@ class Paced:
 
     def refused(self, now: float, permit: Permit) -> Paced:
         if not self.failed and now > self.empty_at:
-            self.rate = self.refilled / (now - self.empty_at)
+            before = BEFORE * self.traffic.usual_cost
+            self.rate = (self.refilled + before) / (now - self.empty_at + before / self.rate)
         self.most = self.rate
         self.empty_at = now
         self.refilled = self.calm = 0.0

@@ -72,9 +72,14 @@ class Pace:
         """Where the limit is from."""
         if self.declared is not None and self.declared <= self.learned:
             return "declared"
-        if self.limit is None:
+        if isinstance(self.phase, Opening):
             return None
         return "learned" if self.phase.settled else "believed"
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether a limit was declared or met."""
+        return self.declared is not None or not isinstance(self.phase, Opening)
 
     def is_blank(self, now: float) -> bool:
         """Whether nothing is under way, and nothing was learned."""

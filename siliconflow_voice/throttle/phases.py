@@ -74,7 +74,7 @@ class Closed:
             traffic,
             accepted or math.inf,
             closed_at=now,
-            probe_at=now + EARLIEST * traffic.latency,
+            probe_at=now + max(EARLIEST * traffic.latency, traffic.window / 120),
             floor=accepted / span,
             refusals=permit.cost,
             shut_at=permit.sent_at,
@@ -103,7 +103,7 @@ class Closed:
         if not accepted:
             self.refusals += permit.cost
         elif self.limit == math.inf:
-            self.limit = permit.cost
+            self.limit, self.trusted = permit.cost, True
         else:
             self.limit += permit.cost
 
@@ -155,7 +155,7 @@ class Testing:
     until: float = math.inf
     """When there would be room in any case: from then on, what is accepted tells nothing."""
     taken: float = 0.0
-    at_once: float = AGAIN
+    at_once: float = field(factory=lambda: AGAIN)
     settled: bool = False
 
     def ready_at(self, now: float, cost: float) -> float | None:
@@ -218,7 +218,7 @@ class Window:
     """Seconds after it is full at which one more is tried, to see that it is not refilled in as many."""
     trial_at: float = math.inf
     """When to try a little more than the limit."""
-    patience: float = PATIENCE
+    patience: float = field(factory=lambda: PATIENCE)
     trial_out: bool = False
     at_once: float = math.inf
     closure: Closure | None = None

@@ -8,13 +8,13 @@ from typing import Any, Literal
 
 from attrs import define, field, frozen
 
-from siliconflow_voice.throttle.gate import Admission, Gate, Verdict
+from siliconflow_voice.throttle.gate import Gate
 from siliconflow_voice.throttle.limiter import Limiter
 from siliconflow_voice.throttle.overload import Overload
 from siliconflow_voice.throttle.pacing import Pace
 from siliconflow_voice.validation import at_least_one, at_least_one_or_none, positive
 
-__all__ = ["Admission", "Gate", "GateSnapshot", "Throttle", "Verdict"]
+__all__ = ["GateSnapshot", "Throttle"]
 
 # Gates from which on those that know nothing are looked for, each time that there are twice as many.
 _MANY = 64
@@ -31,8 +31,8 @@ class GateSnapshot:
     requests_used: float
     """Requests that may count in the last window."""
     requests_basis: Literal["declared", "learned", "believed"] | None
-    """Where the limit is from: the caller; refusals that confirm it; or few of them, so that it may change
-    much still. None if no limit is known."""
+    """Where the limit is from: the caller; refusals that confirm it; or a first one, so that it may change
+    much still. None if none was met."""
     tokens_per_window: float | None
     tokens_used: float
     tokens_basis: Literal["declared", "learned", "believed"] | None

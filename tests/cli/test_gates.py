@@ -6,7 +6,7 @@ import pytest
 
 from siliconflow_voice import Throttle
 from siliconflow_voice.cli.gates import Gates, gates_of
-from siliconflow_voice.throttle.throttle import Verdict
+from siliconflow_voice.throttle.limiter import Verdict
 
 
 async def test_nothing_has_begun_before_the_first_upload() -> None:
