@@ -123,7 +123,8 @@ class Call(Generic[T]):
         if line.at_least > left:
             # To wait for a turn that will not come in time would only delay the bad news.
             return self._out_of_time(
-                "would pass", f": its turn is about {line.seconds:.0f} s away, {self._explained(line.ahead, left)}"
+                "would pass",
+                f": its turn is about {line.seconds:.0f} s away, {self._explained(line.ahead, left)}",
             )
         try:
             async with asyncio.timeout_at(until):

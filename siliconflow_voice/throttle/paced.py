@@ -85,7 +85,7 @@ class Paced:
         self.most = self.rate
         self.empty_at = now
         self.refilled = self.calm = 0.0
-        wait = 2.0 ** min(self.failed, 6) * max(permit.cost, self.traffic.usual_cost) / self.rate
+        wait = 2.0 ** min(self.failed, 60) * max(permit.cost, self.traffic.usual_cost) / self.rate
         self.next_at = now + min(wait, self.traffic.window / 2)
         self.failed += 1
         return self

@@ -7,7 +7,7 @@ opening
     Nothing is known: a slow start.
 closed
     Refused. Single probes, and the end of the window, tell when there is room again.
-testing
+reopened
     A probe was accepted. As much as before, and a new window has begun; little, and it refills evenly.
 window
     So much a window: as what was sent ages out of it, or from the window's beginning on.
@@ -29,14 +29,14 @@ from attrs import define, field
 from siliconflow_voice.throttle.ledger import Ledger
 from siliconflow_voice.throttle.opening import Opening
 from siliconflow_voice.throttle.paced import Paced
-from siliconflow_voice.throttle.phases import Closed, Closure, Phase, Testing, Window
+from siliconflow_voice.throttle.phases import Closed, Closure, Phase, Reopened, Window
 from siliconflow_voice.throttle.state import dumped, loaded
 from siliconflow_voice.throttle.traffic import Permit, Traffic
 
 __all__ = ["Pace"]
 
 _ROUNDING = 1e-9
-_PHASES = (Opening, Closed, Closure, Testing, Window, Paced)
+_PHASES = (Opening, Closed, Closure, Reopened, Window, Paced)
 
 
 @define(eq=False)

@@ -10,7 +10,7 @@ from attrs import define, field, frozen
 from siliconflow_voice.throttle.paced import Paced
 from siliconflow_voice.throttle.traffic import Permit, Traffic
 
-__all__ = ["Closed", "Closure", "Phase", "Testing", "Window"]
+__all__ = ["Closed", "Closure", "Phase", "Reopened", "Window"]
 
 _ROUNDING = 1e-9
 
@@ -97,7 +97,7 @@ class Closed:
             return self._window(now).accepted(now, permit)
         closure = Closure(self.closed_at, self.floor, self.refusals)
         opened_at = now - min(self.traffic.fastest, now - permit.sent_at)
-        return Testing(self.traffic, self.limit, closure, self.shut_at, opened_at, taken=permit.cost)
+        return Reopened(self.traffic, self.limit, closure, self.shut_at, opened_at, taken=permit.cost)
 
     def late(self, permit: Permit, *, accepted: bool) -> None:
         if not accepted:
@@ -143,7 +143,7 @@ class Closed:
 
 
 @define(eq=False)
-class Testing:
+class Reopened:
     """A probe was accepted: what follows tells what that means."""
 
     traffic: Traffic
@@ -269,7 +269,7 @@ class Window:
         closure = Closure(self.full_at, 0.0, 0.0)
         opened_at = now - min(traffic.fastest, now - permit.sent_at)
         until = self._telling_until(self._room_at(now, permit.cost) or now, permit.cost)
-        return Testing(traffic, self.limit, closure, self.full_at, opened_at, until, permit.cost)
+        return Reopened(traffic, self.limit, closure, self.full_at, opened_at, until, permit.cost)
 
     def late(self, permit: Permit, *, accepted: bool) -> None:
         if permit.trial:
@@ -333,4 +333,4 @@ def _room_at(traffic: Traffic, limit: float, now: float, cost: float) -> float |
     return traffic.ledger.frees(short - _ROUNDING)
 
 
-Phase: TypeAlias = "Closed | Testing | Window | Paced"
+Phase: TypeAlias = "Closed | Reopened | Window | Paced"

@@ -20,7 +20,11 @@ async def test_refused_requests_teach_the_limit_of_requests_alone() -> None:
     for _ in range(5):
         await pass_through(gate, tokens=20)
     await pass_through(gate, Verdict.REQUESTS_REFUSED, tokens=20)
-    assert (gate.limiter.requests.limit, gate.limiter.tokens.limit, gate.limiter.overload.allowed) == (5, None, 16)
+    assert (gate.limiter.requests.limit, gate.limiter.tokens.limit, gate.limiter.overload.allowed) == (
+        5,
+        None,
+        16,
+    )
 
 
 @virtual_time
@@ -29,7 +33,11 @@ async def test_refused_tokens_teach_the_limit_of_tokens_alone() -> None:
     for _ in range(5):
         await pass_through(gate, tokens=20)
     await pass_through(gate, Verdict.TOKENS_REFUSED, tokens=20)
-    assert (gate.limiter.requests.limit, gate.limiter.tokens.limit, gate.limiter.overload.allowed) == (None, 100, 16)
+    assert (gate.limiter.requests.limit, gate.limiter.tokens.limit, gate.limiter.overload.allowed) == (
+        None,
+        100,
+        16,
+    )
 
 
 @virtual_time
@@ -68,7 +76,11 @@ async def test_a_refusal_of_what_costs_no_tokens_is_survived() -> None:
 async def test_an_overload_teaches_no_limit() -> None:
     gate = gate_of()
     await pass_through(gate, Verdict.OVERLOADED)
-    assert (gate.limiter.requests.limit, gate.limiter.tokens.limit, gate.limiter.overload.allowed) == (None, None, 8)
+    assert (gate.limiter.requests.limit, gate.limiter.tokens.limit, gate.limiter.overload.allowed) == (
+        None,
+        None,
+        8,
+    )
 
 
 @virtual_time
@@ -76,7 +88,11 @@ async def test_other_errors_teach_nothing() -> None:
     gate = gate_of()
     for _ in range(20):
         await pass_through(gate, Verdict.NEITHER)
-    assert (gate.limiter.requests.limit, gate.limiter.tokens.limit, gate.limiter.overload.allowed) == (None, None, 16)
+    assert (gate.limiter.requests.limit, gate.limiter.tokens.limit, gate.limiter.overload.allowed) == (
+        None,
+        None,
+        16,
+    )
     assert now() == 0
 
 
