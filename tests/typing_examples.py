@@ -32,6 +32,7 @@ from siliconflow_voice import (
     ManifestUpload,
     OutcomeEvent,
     OverloadedError,
+    QueueEvent,
     QuotaExhaustedError,
     RateLimitError,
     RetryPolicy,
@@ -42,7 +43,6 @@ from siliconflow_voice import (
     Voice,
     VoiceClient,
     VoiceUpload,
-    QueueEvent,
     WaitEvent,
     upload_many,
 )

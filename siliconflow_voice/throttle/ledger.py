@@ -9,7 +9,7 @@ from attrs import define, field
 
 __all__ = ["Ledger"]
 
-# Of a window of a minute, half a second: three kilobytes at any rate, and a request counts so much longer at most.
+# Of a minute, half a second each: three kilobytes at any rate, and that much longer a request may count.
 _SLOTS = 120
 
 

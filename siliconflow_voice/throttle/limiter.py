@@ -111,7 +111,7 @@ class Limiter:
         return rested and self.requests.is_blank(now) and self.tokens.is_blank(now)
 
     def state(self, now: float) -> dict[str, Any]:
-        """Return what was learned, and what is under way, as a plain value of JSON, with ages in place of times."""
+        """Return what was learned and is under way as a plain value of JSON, with ages in place of times."""
         return {
             "requests": self.requests.state(now),
             "tokens": self.tokens.state(now),
@@ -135,7 +135,7 @@ class Limiter:
         self.closed_until = now + state["closed_for"]
 
     def abandon(self, now: float) -> None:
-        """Take what is under way for sent, and its answers for lost: after a restart there are none to come."""
+        """Take what is under way for sent, and its answers for lost: after a restart none will come."""
         self.in_flight = 0
         self.requests.abandon(now)
         self.tokens.abandon(now)

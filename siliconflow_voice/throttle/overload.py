@@ -14,8 +14,8 @@ SOME = 4
 FIRST_REST = 0.5
 LONGEST_REST = 2.0
 
-# What botocore and gRPC call a retry budget: retries are paid for by what succeeds, and by time. A success pays
-# for two, so that after an outage the retries come back as fast as the concurrency does.
+# What botocore and gRPC call a retry budget: retries are paid for by what succeeds, and by time. A success
+# pays for two, so that after an outage the retries come back as fast as the concurrency does.
 BUDGET = 10.0
 EARNED_BY_SUCCESS = 2.0
 EARNED_BY_SECOND = 0.5

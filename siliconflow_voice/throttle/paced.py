@@ -21,7 +21,7 @@ BEFORE = 3
 
 @define(eq=False)
 class Paced:
-    """So much a second, measured from one refusal to the next: then nothing was left, and all else was refilled."""
+    """So much a second, measured from one refusal to the next: what was accepted meanwhile was refilled."""
 
     traffic: Traffic
     rate: float

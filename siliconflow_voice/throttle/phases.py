@@ -14,9 +14,9 @@ __all__ = ["Closed", "Closure", "Phase", "Reopened", "Window"]
 
 _ROUNDING = 1e-9
 
-# The first probe comes so many answers' time after a refusal, and each later one three times as late: whatever
-# a bucket's size, it is met before it has been full for long, and it takes few probes. None comes later than
-# half a window: by then even a large bucket would have room, and from then on the window's own end decides.
+# The first probe comes so many answers' time after a refusal, and each later one three times as late:
+# whatever a bucket's size, it is met before it has been full for long, by few probes. None comes later than
+# half a window: by then even a large bucket would have room, and from then on the window's end decides.
 EARLIEST, APART, LATEST = 4, 3.0, 0.5
 # Requests at once after a probe that was accepted.
 AGAIN = 2
@@ -35,7 +35,7 @@ class Closure:
 
     closed_at: float
     floor: float
-    """What is refilled a second at least, if it is refilled evenly and a full bucket is a window's worth at most."""
+    """What is refilled a second at least, if it is refilled evenly, up to a window's worth at most."""
     refusals: float
     """The cost of what was refused: it may count as well."""
 
@@ -89,7 +89,7 @@ class Closed:
             return max(now, self.probe_at)
         return max(now, min(self.probe_at, _room_at(traffic, self.limit, now, cost) or now))
 
-    def admitted(self, now: float, permit: Permit) -> None:
+    def admitted(self, now: float, permit: Permit) -> None:  # noqa: ARG002 - one signature
         permit.trial = not self.trusted or self.traffic.used > self.limit + _ROUNDING
 
     def accepted(self, now: float, permit: Permit) -> Phase:
@@ -132,7 +132,7 @@ class Closed:
         if self.limit < FEW * traffic.usual_cost:
             rate = self.limit / traffic.window
             return Paced(traffic, rate, APART**2 * rate, empty_at=now)
-        # As many at once as it would take even if it were a bucket from which the refusals have drawn as well.
+        # As many at once as there would be in a bucket from which the refusals have drawn as well.
         return Window(
             traffic,
             self.limit,

@@ -58,6 +58,8 @@ class Row:
     """The most that an upload costs; each costs from one up to that."""
     brown_out: tuple[float, float, float] | None = None
     """From when until when which share is answered with 503."""
+    bears: int | None = None
+    """How many at once the service takes; more are answered with 503."""
 
     def at_phase(self, phase: float) -> Row:
         """Return the same with its fixed windows begun that many seconds before the first request."""
@@ -89,7 +91,7 @@ class _Run:
         self.order = itertools.count()
         self.line: list[tuple[int, float, int]] = []
         self.turns = itertools.count()
-        self.accepted = self.refused = 0
+        self.accepted = self.refused = self.handled = 0
         self.sent: list[tuple[float, str | None]] = []
         self.now = self.wakes_at = 0.0
 
@@ -103,7 +105,8 @@ class _Run:
             self.at(row.others_every, self.other, row.others_every)
         self.admit()
         while self.accepted < row.uploads:
-            assert self.now < _FOREVER and len(self.sent) < 20 * row.uploads, f"{row} does not end"
+            assert self.now < _FOREVER, row
+            assert len(self.sent) < 20 * row.uploads, row
             self.now, _, happens, arguments = heapq.heappop(self.events)
             happens(*arguments)
             self.admit()
@@ -115,6 +118,9 @@ class _Run:
     def other(self, every: float) -> None:
         self.meter.take(self.now, 1)
         self.at(self.now + every, self.other, every)
+
+    def wakes(self) -> None:
+        """Do nothing: what happens next is :meth:`admit`."""
 
     def call(self) -> None:
         """Begin with another upload, if any is left."""
@@ -132,7 +138,7 @@ class _Run:
             if at > self.now:
                 if not self.now < self.wakes_at <= at:
                     self.wakes_at = at
-                    self.at(at, int)
+                    self.at(at, self.wakes)
                 return
             heapq.heappop(self.line)
             admission = self.sender.admit(self.now, cost, retry=overloads > 0)
@@ -143,13 +149,17 @@ class _Run:
         begins, ends, share = self.row.brown_out or (0.0, 0.0, 0.0)
         if begins <= self.now < ends and self.chance.random() < share:
             refused: str | None = "503"
+        elif self.row.bears is not None and self.handled >= self.row.bears:
+            refused = "503"
         else:
             refused = self.meter.take(self.now, int(call[1]))
+        self.handled += 1
         self.sent.append((self.now, refused))
         self.at(self.now + takes * (1 - _ARRIVES), self.answers, admission, call, refused)
 
     def answers(self, admission: Any, call: tuple[int, float, int], refused: str | None) -> None:
         turn, cost, overloads = call
+        self.handled -= 1
         match refused:
             case None:
                 self.sender.answered(self.now, admission, Verdict.ACCEPTED)

@@ -74,4 +74,6 @@ def bursts() -> Iterator[Row]:
             yield Row(f"{uploads}, {at_once} at once", Quota(), uploads, at_once, latency)
 
 
+# A service that takes eight at once, and has room else.
+NARROW = Row("takes 8 at once", Quota(), 1_000, 32, bears=8)
 BROWN_OUT = Row("brown-out", Quota(), 6_000, 32, brown_out=(20.0, 80.0, 0.9))

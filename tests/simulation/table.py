@@ -7,8 +7,12 @@ from statistics import fmean
 
 from attrs import frozen
 
+from siliconflow_voice.throttle.limiter import Limiter
+from siliconflow_voice.throttle.overload import Overload
+from siliconflow_voice.throttle.pacing import Pace
 from simulation.events import Row, Sender, play, reference_seconds
 from simulation.rows import BROWN_OUT, bursts
+from simulation.simpler import BotocoreAdaptive, EvenRate, OneLimit
 
 SEEDS = range(3)
 LONG = 3_000
@@ -18,6 +22,20 @@ SHARE, TIME = 0.05, 1.06
 """The aim: refused, and time against a sender that knows the limit and not the phase."""
 
 MakeSender = Callable[[Row], Sender]
+
+
+def throttle(row: Row) -> Sender:
+    """Make what the client has."""
+    return Limiter(Pace(60.0), Pace(60.0), Overload(row.at_once))
+
+
+POLICIES: dict[str, MakeSender] = {
+    "this throttle": throttle,
+    "one limit a window, raised by trials": lambda row: OneLimit(row.at_once),
+    "an even rate, AIMD, +1 a minute, × 0.8": lambda row: EvenRate(row.at_once, 1.0, 0.8),
+    "an even rate, AIMD, +4 a minute, × 0.7": lambda row: EvenRate(row.at_once, 4.0, 0.7),
+    "botocore's adaptive mode": lambda row: BotocoreAdaptive(row.at_once),
+}
 
 
 @frozen
@@ -90,23 +108,26 @@ def burst_ratios(make: MakeSender, seeds: Iterable[int] = SEEDS) -> list[tuple[R
     ]
 
 
-def brown_out(make: MakeSender) -> tuple[float, float]:
-    """Return the attempts of an accepted upload, and the seconds from its end to 90 % of full speed."""
+@frozen
+class BrownOut:
+    """What a brown-out cost, and how soon it was over."""
+
+    attempts: float
+    """Of each accepted upload."""
+    back_after: float
+    """Seconds from its end to 90 % of full speed."""
+
+
+def brown_out(make: MakeSender) -> BrownOut:
+    """Play the brown-out."""
     row = BROWN_OUT
-    outcome = play(row, make(row))
     assert row.brown_out is not None
-    ends = row.brown_out[1]
+    outcome, ends, span = play(row, make(row)), row.brown_out[1], 2.0
     full = row.at_once / (sum(row.latency) / 2)
-    span = 2.0
-    came = [at for at, refused in outcome.sent if refused is None and at >= ends - span]
+    came = [at for at, refused in outcome.sent if refused is None and at >= ends]
+    within = int(0.9 * full * span)
     back = next(
-        (
-            at
-            for first, at in enumerate(came)
-            if sum(at - span < other <= at for other in came[max(0, first - 500) : first + 1])
-            >= 0.9 * full * span
-            and at >= ends
-        ),
+        (last for first, last in zip(came, came[within - 1 :], strict=False) if last - first <= span),
         float("inf"),
     )
-    return outcome.attempts / row.uploads, back - ends
+    return BrownOut(outcome.attempts / row.uploads, back - ends)

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from support.driving import Driver, Metered, accepted, closed
 
 from siliconflow_voice.emulator.quotas import Quota
 from siliconflow_voice.throttle.opening import AT_FIRST, ROUND
-from siliconflow_voice.throttle.pacing import Pace
 from siliconflow_voice.throttle.paced import Paced
+from siliconflow_voice.throttle.pacing import Pace
 from siliconflow_voice.throttle.phases import Closed, Reopened, Window
 
 
@@ -220,7 +222,7 @@ def test_a_little_more_is_tried_more_seldom_each_time_in_vain() -> None:
     metered = Metered.of(Quota(requests=10, kind="sliding"))
     metered.run_until(4000)
     trials = [at for at in metered.trials if at > 100]
-    gaps = [later - earlier for earlier, later in zip(trials, trials[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(trials)]
     assert gaps == pytest.approx([480, 960, 1920][: len(gaps)], abs=40)
     assert metered.driver.pace.limit == 10
 

@@ -13,8 +13,8 @@ from support.virtual_time import VirtualTimeLoop
 
 from siliconflow_voice import Throttle
 from siliconflow_voice.emulator.quotas import Quota, QuotaMeter
-from siliconflow_voice.throttle.pacing import Pace
 from siliconflow_voice.throttle.limiter import Verdict
+from siliconflow_voice.throttle.pacing import Pace
 from siliconflow_voice.throttle.traffic import Permit
 
 # What each request costs, the seconds to its answer, and what that is.
