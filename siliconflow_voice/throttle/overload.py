@@ -8,7 +8,7 @@ __all__ = ["Overload"]
 
 DECREASE = 0.5
 # Doubled up to this share of where it broke down: all the way would break it again at once.
-THRESHOLD = 0.9
+THRESHOLD = 0.8
 # Of a series of 503s with fewer successes between them, the first alone tells how much was too much.
 SOME = 4
 FIRST_REST = 0.5

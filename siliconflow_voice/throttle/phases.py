@@ -23,8 +23,6 @@ AGAIN = 2
 # Of what was accepted before, so much must be again, for it to be a new window: a window that began while the
 # first requests went makes them look like twice as many, at most.
 AS_BEFORE = 0.5
-# Fewer than so many in a window come better one by one.
-FEW = 4
 # Windows until a little more than the limit is tried, doubled each time in vain.
 PATIENCE = 4.0
 
@@ -129,7 +127,7 @@ class Closed:
 
     def _window(self, now: float) -> Phase:
         traffic = self.traffic
-        if self.limit < FEW * traffic.usual_cost:
+        if self.limit < 2 * traffic.usual_cost:  # one alone tells nothing of a window
             rate = self.limit / traffic.window
             return Paced(traffic, rate, APART**2 * rate, empty_at=now)
         # As many at once as there would be in a bucket from which the refusals have drawn as well.

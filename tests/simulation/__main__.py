@@ -50,7 +50,7 @@ def line(scenario: Scenario) -> str:
 def policy_score(row: Row, name: str) -> Score | None:
     """Play a row by a policy; None if it does not come to an end."""
     try:
-        return score(row, POLICIES[name], (0,))
+        return score(row, POLICIES[name])
     except AssertionError:
         return None
 
@@ -70,7 +70,7 @@ def over_events(pool: ProcessPoolExecutor) -> Iterator[str]:
         everything += scores
         yield from ("", title, f"  {summary(scores)}", *(f"    {one}" for one in scores))
     yield from ("", f"all: {summary(everything)}", "")
-    yield "the same by simpler ways (one seed):"
+    yield "the same by simpler ways:"
     some = [row for _, group in rows.table() for row in group if row.tokens == 1]
     for name in POLICIES:
         scored = list(pool.map(partial(policy_score, name=name), some, chunksize=4))
@@ -81,7 +81,7 @@ def over_events(pool: ProcessPoolExecutor) -> Iterator[str]:
     for row, ratio in burst_ratios(throttle):
         yield f"  {row.name:16} answers of {row.latency[0]:g} to {row.latency[1]:g} s: {ratio:.2f} x"
     brown = brown_out(throttle)
-    yield f"brown-out: {brown.attempts:.3f} attempts an upload, 90 % of full speed {brown.back_after:.1f} s after"
+    yield f"brown-out: {brown.attempts:.3f} attempts each, 90 % of full speed {brown.back_after:.1f} s after"
     yield from ("", "each number, halved and doubled:")
     some = [row for row in some if row.uploads <= 400]
     plain = list(pool.map(partial(score, make=throttle, seeds=(0,)), some, chunksize=4))

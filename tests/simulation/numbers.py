@@ -4,44 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import ModuleType
+from importlib import import_module
 
 from attrs import frozen
-
-from siliconflow_voice.throttle import opening, overload, paced, phases
 
 
 @frozen
 class Number:
     """A number with a name, and where it is."""
 
-    module: ModuleType
+    module: str
     name: str
 
     def __str__(self) -> str:
-        return f"{self.module.__name__.rpartition('.')[2]}.{self.name}"
+        return f"{self.module}.{self.name}"
 
     @contextmanager
     def times(self, factor: float) -> Iterator[None]:
         """Let it be so many times as much for a while."""
-        value = getattr(self.module, self.name)
-        setattr(self.module, self.name, type(value)(value * factor))
+        module = import_module(f"siliconflow_voice.throttle.{self.module}")
+        value = getattr(module, self.name)
+        setattr(module, self.name, type(value)(value * factor))
         try:
             yield
         finally:
-            setattr(self.module, self.name, value)
+            setattr(module, self.name, value)
 
 
-OPENING = [Number(opening, name) for name in ("AT_FIRST", "ROUND")]
+OPENING = [Number("opening", name) for name in ("AT_FIRST", "ROUND")]
 LEARNING = [
-    *(
-        Number(phases, name)
-        for name in ("EARLIEST", "APART", "LATEST", "AGAIN", "AS_BEFORE", "FEW", "PATIENCE")
-    ),
-    *(Number(paced, name) for name in ("GROWTH", "CREEP", "BEFORE")),
+    *(Number("phases", name) for name in ("EARLIEST", "APART", "LATEST", "AGAIN", "AS_BEFORE", "PATIENCE")),
+    *(Number("paced", name) for name in ("GROWTH", "CREEP", "BEFORE")),
 ]
 OVERLOAD = [
-    Number(overload, name)
+    Number("overload", name)
     for name in (
         "DECREASE",
         "THRESHOLD",

@@ -76,4 +76,5 @@ def bursts() -> Iterator[Row]:
 
 # A service that takes eight at once, and has room else.
 NARROW = Row("takes 8 at once", Quota(), 1_000, 32, bears=8)
+HALF_OUT = Row("half brown-out", Quota(), 2_000, 32, brown_out=(10.0, 40.0, 0.4))
 BROWN_OUT = Row("brown-out", Quota(), 6_000, 32, brown_out=(20.0, 80.0, 0.9))

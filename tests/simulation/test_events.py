@@ -47,8 +47,8 @@ def test_after_a_brown_out_full_speed_is_back_within_ten_seconds() -> None:
 
 def test_a_service_that_takes_few_at_once_is_not_hammered() -> None:
     outcome = play(rows.NARROW, throttle(rows.NARROW))
-    assert outcome.attempts <= 1.2 * outcome.uploads
-    assert outcome.seconds <= 1.3 * outcome.uploads / 8
+    assert outcome.attempts <= 1.4 * outcome.uploads
+    assert outcome.seconds <= 1.5 * outcome.uploads / 8
 
 
 SMALL = [*SOME[::3], *GROUPS["6 a minute, 32 at once, answers of 0.5 to 1.5 s"]]
@@ -57,7 +57,7 @@ SMALL = [*SOME[::3], *GROUPS["6 a minute, 32 at once, answers of 0.5 to 1.5 s"]]
 def outcomes() -> list[object]:
     return [
         *(str(score(row, throttle, (0,))) for row in SMALL),
-        play(rows.NARROW, throttle(rows.NARROW)),
+        *(play(row, throttle(row)) for row in (rows.NARROW, rows.HALF_OUT)),
         *(str(ratio) for _, ratio in burst_ratios(throttle, (0,))),
         brown_out(throttle),
     ]

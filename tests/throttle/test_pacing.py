@@ -147,12 +147,12 @@ def test_where_nothing_was_ever_accepted_it_asks_more_and_more_seldom() -> None:
     assert phase_of(driver) is Paced
 
 
-def test_so_few_that_they_prove_nothing_are_sent_one_by_one() -> None:
-    driver = closed(2)
+def test_one_that_tells_nothing_of_a_window_is_followed_evenly() -> None:
+    driver = closed(1)
     while phase_of(driver) is Closed:
         driver.try_one(accepted=False, after=0.5)
     assert phase_of(driver) is Paced
-    assert driver.pace.limit == pytest.approx(2)
+    assert driver.pace.limit == pytest.approx(1)
 
 
 # Reopened what a probe means.
