@@ -45,8 +45,7 @@ def loaded(facts: Mapping[str, Any], kinds: Iterable[type], now: float, **settin
     value: Any = object.__new__(kind)
     for field in attrs.fields(kind):
         if field.name in _SETTINGS:
-            if field.name in settings:
-                object.__setattr__(value, field.name, settings[field.name])
+            object.__setattr__(value, field.name, settings[field.name])
             continue
         fact = facts[field.name]
         if isinstance(fact, dict):

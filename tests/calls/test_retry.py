@@ -427,6 +427,7 @@ async def test_a_call_whose_turn_comes_after_its_deadline_fails_at_once_and_says
     assert now() == began
     assert re.search(
         r"deadline would pass while waiting for the throttle: its turn is about 6\d s away, "
-        r"behind 0 other calls, with \d+\.\d s left, as \d+\.\d s are kept back to look for a lost answer; nothing was sent",
+        r"behind 0 other calls, with \d+\.\d s left, as \d+\.\d s are kept back to look for a lost answer; "
+        r"nothing was sent",
         str(caught.value),
     )

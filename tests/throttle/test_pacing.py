@@ -210,6 +210,50 @@ def test_no_more_than_the_limit_is_sent_to_test_it() -> None:
 # By windows.
 
 
+def known() -> Driver:
+    """One that knows when its windows begin, at the beginning of one."""
+    driver = probed()
+    driver.try_all(*[True] * 9)
+    driver.try_one(accepted=False)
+    driver.wait()
+    return driver
+
+
+def test_a_refusal_in_a_known_window_lowers_the_limit_and_puts_it_in_question() -> None:
+    driver = known()
+    driver.try_all(*[True] * 7, False)
+    assert (driver.pace.limit, driver.pace.basis) == (7, "believed")
+    driver.send()
+    assert driver.now < 62.5 + 60
+
+
+def test_what_is_accepted_late_in_a_window_raises_its_limit() -> None:
+    driver = known()
+    driver.try_all(*[True] * 6)
+    first, second, third = driver.send(), driver.send(), driver.send()
+    driver.answer(first, accepted=False)
+    driver.answer(second, accepted=True)
+    driver.answer(third, accepted=False)
+    assert driver.pace.limit == 7
+
+
+def test_a_trial_that_is_answered_after_another_refusal_is_no_news() -> None:
+    driver = closed(10)
+    while phase_of(driver) is Closed:
+        driver.try_one(accepted=False, after=0.5)
+    driver.try_all(*[True] * 8)
+    driver.now += 300
+    driver.try_all(*[True] * 10)
+    trial = driver.send()
+    assert trial.trial
+    driver.now += 70
+    driver.try_one(accepted=False)
+    limit = driver.pace.limit
+    driver.answer(trial, accepted=True)
+    assert driver.pace.limit == limit
+    assert driver.ready() is not None
+
+
 @pytest.mark.parametrize("phase", range(0, 60, 5))
 def test_fixed_windows_are_learned_whenever_they_begin(phase: float) -> None:
     metered = Metered.of(Quota(requests=20, phase=phase))

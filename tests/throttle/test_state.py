@@ -173,6 +173,13 @@ async def test_where_nothing_waits_there_is_no_wait() -> None:
 
 
 @virtual_time
+async def test_what_a_limit_has_room_for_does_not_wait() -> None:
+    throttle = Throttle(requests_per_minute=10)
+    await pass_through(gate_of(throttle))
+    assert throttle.expected_wait("model") == 0
+
+
+@virtual_time
 async def test_the_line_is_counted() -> None:
     throttle = Throttle(requests_per_minute=10, max_concurrency=100)
     gate = gate_of(throttle)
