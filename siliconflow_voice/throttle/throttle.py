@@ -81,7 +81,7 @@ class Throttle:
     estimate, as the vendor publishes no price."""
     window: float = field(default=60.0, validator=positive, kw_only=True)
     """Seconds: the vendor's minute, to be scaled down in tests."""
-    _state: Mapping[str, Any] | None = field(default=None, kw_only=True, repr=False)
+    _state: Mapping[str, Any] | None = field(default=None, kw_only=True, alias="state", repr=False)
     """What an earlier throttle learned: what its :meth:`state` returned."""
     _gates: dict[tuple[str, str], Gate] = field(factory=dict[tuple[str, str], Gate], init=False, repr=False)
     _learned: dict[tuple[str, str], Mapping[str, Any]] = field(init=False, repr=False)

@@ -10,6 +10,7 @@ from siliconflow_voice.throttle.opening import AT_FIRST, ROUND
 from siliconflow_voice.throttle.paced import Paced
 from siliconflow_voice.throttle.pacing import Pace
 from siliconflow_voice.throttle.phases import Closed, Reopened, Window
+from siliconflow_voice.throttle.traffic import Permit
 
 
 def at_once(driver: Driver) -> int:
@@ -35,7 +36,7 @@ def test_a_few_go_at_once_at_first() -> None:
 def test_each_round_of_answers_doubles_them() -> None:
     driver, counts = Driver(), list[int]()
     for _ in range(4):
-        permits = []
+        permits = list[Permit]()
         while driver.is_open():
             permits.append(driver.send())
         counts.append(len(permits))
