@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import attrs
 
@@ -28,7 +28,7 @@ def dumped(value: attrs.AttrsInstance, now: float) -> dict[str, Any]:
     return facts
 
 
-def loaded(facts: Mapping[str, Any], kinds: Iterable[type], now: float, **settings: Any) -> Any:
+def loaded(facts: Mapping[str, Any], kinds: Iterable[type[Any]], now: float, **settings: Any) -> Any:
     """Return the object that was dumped: one of some kinds.
 
     Args:
@@ -42,14 +42,14 @@ def loaded(facts: Mapping[str, Any], kinds: Iterable[type], now: float, **settin
     """
     kinds = tuple(kinds)
     kind = {kind.__name__: kind for kind in kinds}[facts["is"]]
-    value: Any = object.__new__(kind)
+    value = object.__new__(kind)
     for field in attrs.fields(kind):
         if field.name in _SETTINGS:
             object.__setattr__(value, field.name, settings[field.name])
             continue
         fact = facts[field.name]
         if isinstance(fact, dict):
-            fact = loaded(fact, kinds, now, **settings)
+            fact = loaded(cast("dict[str, Any]", fact), kinds, now, **settings)
         object.__setattr__(value, field.name, _shifted(fact, now if _is_time(field.name) else 0.0))
     return value
 
@@ -59,26 +59,18 @@ def _is_time(name: str) -> bool:
 
 
 def _dumped(value: Any, origin: float, now: float) -> Any:
-    if attrs.has(type(value)):
+    if hasattr(value, "__attrs_attrs__"):
         return dumped(value, now)
     shifted = _shifted(value, -origin)
-    match shifted:
-        case float() if math.isinf(shifted):
-            return "inf"  # which JSON has no number for
-        case array():
-            return shifted.tolist()
-        case _:
-            return shifted
+    if shifted == math.inf:
+        return "inf"  # which JSON has no number for
+    return list(cast("array[float]", shifted)) if isinstance(shifted, array) else shifted
 
 
 def _shifted(value: Any, by: float) -> Any:
     """Return a fact with its times moved to another clock."""
-    match value:
-        case "inf":
-            return math.inf
-        case list() | array():
-            return array("d", [item + by for item in value])
-        case int() | float() if by:
-            return value + by
-        case _:
-            return value
+    if value == "inf":
+        return math.inf
+    if isinstance(value, list | array):
+        return array("d", [item + by for item in cast("list[float]", value)])
+    return value + by if by else value

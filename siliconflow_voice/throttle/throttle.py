@@ -89,7 +89,7 @@ class Throttle:
     _many: int = field(default=_MANY, init=False)
 
     def __attrs_post_init__(self) -> None:
-        gates = [] if self._state is None else self._state["gates"]
+        gates: list[Mapping[str, Any]] = [] if self._state is None else self._state["gates"]
         self._learned = {(gate["address"], gate["model"]): gate["limiter"] for gate in gates}
 
     def gate(self, address: str, model: str) -> Gate:
