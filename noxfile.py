@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import shutil
 from pathlib import Path
 
 import nox
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PYPROJECT)
-DOCS_PYTHON = PYTHONS[0]
+DEPENDENCIES: list[str] = [
+    *PYPROJECT["project"]["dependencies"],
+    *PYPROJECT["project"]["optional-dependencies"]["cli"],
+]
 
 nox.needs_version = ">=2025.2.9"
 nox.options.sessions = ["tests", "lint", "typing", "docs"]
 nox.options.error_on_missing_interpreters = False
 nox.options.default_venv_backend = "virtualenv"
+nox.options.reuse_venv = "yes"
 
 # pyenv's shims answer for the active version alone: put each installed version within reach.
 _PYENV = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
@@ -22,34 +28,65 @@ os.environ["PATH"] = os.pathsep.join(
     [*(str(folder) for folder in sorted(_PYENV.glob("3.1[1-9].*/bin"))), os.environ["PATH"]]
 )
 
+# What takes long is tested on one Python: the newest that is installed, where no test lacks a feature, and
+# deprecations come first. Coverage costs the same on each: sys.monitoring can't tell branches before 3.14.
+THOROUGH = next((python for python in reversed(PYTHONS) if shutil.which(f"python{python}")), PYTHONS[-1])
+SLOW = ["tests/faults", "tests/killing", "tests/simulation"]
+PIP = ["python", "-m", "pip", "--quiet", "--disable-pip-version-check"]
+PYTEST = ["pytest", "--numprocesses", "auto", "--dist", "worksteal"]
 
-def _install(session: nox.Session, *groups: str) -> None:
+# The working tree must not shadow the wheel: see tests/test_package.py.
+INSTALLED = {"PYTHONSAFEPATH": "1", "SILICONFLOW_VOICE_INSTALLED": "1"}
+
+
+@functools.cache
+def _dist() -> Path:
+    """Return an empty folder for the wheel, which is built once for all sessions."""
+    folder = Path(".nox", "dist").resolve()
+    shutil.rmtree(folder, ignore_errors=True)
+    return folder
+
+
+def _install_wheel(session: nox.Session, folder: Path) -> None:
+    # Not by session.install, which `nox -R` skips: the wheel of before would be tested.
+    session.run(*PIP, "install", "--no-deps", "--force-reinstall", *map(str, folder.glob("*.whl")))
+
+
+def _install(session: nox.Session, *groups: str, dependencies: list[str] = DEPENDENCIES) -> None:
     """Install the built wheel with its extras, and the groups' tools beside it."""
-    requirements = nox.project.dependency_groups(PYPROJECT, *groups)
-    session.install("--quiet", ".[cli]", *requirements)
+    session.install("--quiet", *dependencies, *nox.project.dependency_groups(PYPROJECT, *groups))
+    if not _dist().exists():
+        session.run(*PIP, "wheel", "--no-deps", "--wheel-dir", str(_dist()), ".")
+    _install_wheel(session, _dist())
 
 
 @nox.session
 def demo(session: nox.Session) -> None:
     """Upload real recordings to the emulator, through a small quota and an overloaded service."""
-    session.install("--quiet", ".")
+    _install(session)
     session.run("python", "-P", "examples/demo.py", *session.posargs)
 
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """Test the installed wheel, warnings being errors, every branch being met."""
+    """Test the installed wheel, warnings being errors; on one Python the slow tests too, and coverage."""
     _install(session, "tests")
-    # The working tree must not shadow the wheel: see tests/test_package.py.
-    env = {"PYTHONSAFEPATH": "1", "SILICONFLOW_VOICE_INSTALLED": "1"}
+    ignored = [argument for folder in SLOW for argument in ("--ignore", folder)]
     if session.posargs:
-        session.run("pytest", *session.posargs, env=env)
-        return
-    session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", "--ignore", "tests/simulation", env=env)
-    session.run("coverage", "report")
-    # Thousands of uploads: untraced, they take a fifth of the time.
-    session.run("pytest", "tests/simulation", env=env)
+        session.run("pytest", *session.posargs, env=INSTALLED)
+    elif session.python == THOROUGH:
+        session.run(*PYTEST, *ignored, "--cov", "--cov-report=term", env=INSTALLED)
+        session.run(*PYTEST, *SLOW, env=INSTALLED)  # thousands of uploads, and no branch more
+    else:
+        session.run(*PYTEST, *ignored, env=INSTALLED)
+
+
+@nox.session(python=PYTHONS[0])
+def lowest(session: nox.Session) -> None:
+    """Test with the lowest version of each dependency that pyproject.toml allows."""
+    dependencies = [requirement.replace(">=", "==") for requirement in DEPENDENCIES]
+    _install(session, "tests", dependencies=dependencies)
+    session.run(*(session.posargs or [*PYTEST, "--ignore", "tests/simulation"]), env=INSTALLED)
 
 
 @nox.session
@@ -79,11 +116,12 @@ def docs(session: nox.Session) -> None:
 @nox.session
 def package(session: nox.Session) -> None:
     """Build the wheel and the sdist, and import the wheel elsewhere."""
-    session.install("--quiet", "build", "twine")
-    dist = Path(session.create_tmp()) / "dist"
+    session.install("--quiet", "build", "twine", *PYPROJECT["project"]["dependencies"])
+    dist = Path(session.create_tmp(), "dist")
+    shutil.rmtree(dist, ignore_errors=True)
     session.run("python", "-m", "build", "--outdir", str(dist))
     session.run("twine", "check", "--strict", *map(str, sorted(dist.iterdir())))
-    session.install("--quiet", "--force-reinstall", *map(str, dist.glob("*.whl")))
+    _install_wheel(session, dist)
     with session.chdir(session.create_tmp()):
         session.run("python", "-W", "error", "-c", "import siliconflow_voice as s; print(s.__file__)")
 

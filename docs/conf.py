@@ -54,6 +54,6 @@ def _restore(_: Sphinx, _what: str, name: str, _object: Any, _options: Any, line
 
 
 def setup(app: Sphinx) -> None:
-    """Spare the attributes' sentences from napoleon, which takes what stands before a colon for a type."""
+    """Keep napoleon from parsing attributes' docstrings: it reads the words before a colon as a type."""
     app.connect("autodoc-process-docstring", _keep, priority=400)
     app.connect("autodoc-process-docstring", _restore, priority=600)

@@ -12,6 +12,7 @@ import csv
 import hashlib
 import os
 import sys
+import textwrap
 import time
 from collections import Counter
 from pathlib import Path
@@ -21,6 +22,8 @@ from siliconflow_voice import (
     Encoding,
     Event,
     OutcomeEvent,
+    OverloadedError,
+    RateLimitError,
     SiliconFlowError,
     Throttle,
     Voice,
@@ -48,7 +51,7 @@ class Screen:
         print(f"{time.perf_counter() - self.began:6.2f} s  {subject:26} {what}", flush=True)
 
     def show(self, event: Event) -> None:
-        """Take an event of the client's."""
+        """Print an event of the client."""
         match event:
             case AttemptEvent(operation="upload_voice", attempt=attempt):
                 result = f"HTTP {attempt.status}" if attempt.status else "no answer"
@@ -59,15 +62,26 @@ class Screen:
                 )
             case WaitEvent(seconds=seconds, error=error):
                 self.waited += seconds
-                self.say(event.subject, f"waits {seconds:.2f} s: {error.message[-60:]}")
+                self.say(event.subject, f"waits {seconds:.2f} s: {reason(error)}")
             case OutcomeEvent(error=SiliconFlowError() as error):
                 self.say(event.subject, f"failed: {error}")
             case _:
                 pass
 
 
+def reason(error: SiliconFlowError) -> str:
+    """Return why a call waits, in a few words; the service's own may be long."""
+    match error:
+        case RateLimitError(kind=kind):
+            return f"{kind.upper() if kind else 'rate'} limit reached"
+        case OverloadedError():
+            return "service overloaded"
+        case _:
+            return textwrap.shorten(error.message, 60, placeholder=" …")
+
+
 def jobs() -> list[Job]:
-    """Each recording, in each encoding."""
+    """Return each recording in each encoding."""
     with (RECORDINGS / "transcripts.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     return [

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from siliconflow_voice.api.requests import Encoding
 from siliconflow_voice.audio.checks import AudioLimits
+from siliconflow_voice.audio.formats import AudioFacts
+from siliconflow_voice.audio.inspection import inspect_audio
 from siliconflow_voice.audio.source import Audio, AudioSource
 from siliconflow_voice.calls.events import AttemptEvent, Event, OutcomeEvent, QueueEvent, WaitEvent
 from siliconflow_voice.calls.retry import RetryPolicy
@@ -61,6 +63,7 @@ __all__ = [
     "Attempt",
     "AttemptEvent",
     "Audio",
+    "AudioFacts",
     "AudioLimits",
     "AudioSource",
     "AudioSourceError",
@@ -103,6 +106,7 @@ __all__ = [
     "VoiceClient",
     "VoiceUpload",
     "WaitEvent",
+    "inspect_audio",
     "upload_many",
 ]
 

@@ -1,4 +1,4 @@
-"""The client: one method for each endpoint, and one way that all of them go."""
+"""The client: one method for each endpoint."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ from siliconflow_voice.calls.engine import Engine
 from siliconflow_voice.calls.events import Event
 from siliconflow_voice.calls.operation import Operation
 from siliconflow_voice.calls.retry import RetryPolicy
-from siliconflow_voice.calls.settings import ClientOptions, Settings
+from siliconflow_voice.calls.settings import MAX_LIST_BYTES, ClientOptions, Settings
 from siliconflow_voice.errors import APITimeoutError, ConfigurationError, InvalidUploadError
 from siliconflow_voice.models import Voice
 from siliconflow_voice.throttle.throttle import Throttle
 from siliconflow_voice.transport.channel import Channel
+from siliconflow_voice.transport.pasted import APIKey
 from siliconflow_voice.transport.session import Connection
 from siliconflow_voice.transport.timeouts import Timeouts
 from siliconflow_voice.uploads.account import Account
@@ -61,17 +62,23 @@ class VoiceClient:
     Without ``async with``, :meth:`close` it. It belongs to the event loop that first uses it.
 
     Args:
-        api_key: The key; by default ``SILICONFLOW_API_KEY``. It goes to *base_url* and nowhere else.
+        api_key: The API key, as a string, bytes or pydantic's ``SecretStr``; by default
+            ``SILICONFLOW_API_KEY``. It is sent to *base_url* and nowhere else.
         base_url: The API's address, which ends in ``/v1``; by default ``SILICONFLOW_BASE_URL``, or the
             cloud in China. The international one is https://api.siliconflow.com/v1, with keys of its own.
-        session: An aiohttp session to use instead of an own one. It is never closed; its headers don't
+        session: An aiohttp session to use instead of the client's own. It is never closed; its headers don't
             override the SDK's; its timeouts, middlewares and ``raise_for_status`` don't apply.
         retry: How often a call is tried, and how long it may take.
-        throttle: What holds back an account's requests; give the same one to all of its clients.
+        throttle: Paces the account's requests; pass the same one to all clients of the account.
         timeouts: The bounds of one attempt.
-        limits: What is refused before it is sent; None turns the checks of audio, names and texts off.
+        limits: The local checks of audio, names and texts; None turns them off.
         on_event: Called with an :data:`Event` for each attempt, wait and outcome. What it raises is logged.
-        allow_http: Let the key go unencrypted to an address that is not this machine's.
+        proxy: The address of an HTTP proxy, with credentials if it requires them. Requests go through a
+            tunnel: the proxy sees neither the key nor the audio.
+        trust_env: Use the proxy that ``HTTPS_PROXY`` (or ``ALL_PROXY``) and ``NO_PROXY`` name, if *proxy* is
+            not passed. ``~/.netrc`` is never read.
+        allow_http: Allow plain http, which sends the key unencrypted, to addresses other than loopback.
+        max_list_bytes: The largest account list to accept, in bytes; a voice is some 200 of them.
 
     Raises:
         ConfigurationError: There is no key, or the address or an option is invalid.
@@ -79,7 +86,7 @@ class VoiceClient:
 
     def __init__(
         self,
-        api_key: str | None = None,
+        api_key: APIKey | None = None,
         *,
         base_url: str | None = None,
         session: aiohttp.ClientSession | None = None,
@@ -88,17 +95,31 @@ class VoiceClient:
         timeouts: Timeouts = Timeouts(),
         limits: AudioLimits | None = AudioLimits(),
         on_event: Callable[[Event], object] | None = None,
+        proxy: str | None = None,
+        trust_env: bool = False,
         allow_http: bool = False,
+        max_list_bytes: int = MAX_LIST_BYTES,
     ) -> None:
         check_kind("session", session, aiohttp.ClientSession, or_none=True)
         check_kind("throttle", throttle, Throttle, or_none=True)
-        # What api_key and base_url are given as, their converters make keys and addresses of.
-        settings = Settings(api_key, base_url, retry, timeouts, limits, on_event, allow_http)
+        # Converters turn api_key and base_url into a key and an address.
+        settings = Settings(
+            api_key,
+            base_url,
+            retry,
+            timeouts,
+            limits,
+            on_event,
+            allow_http,
+            max_list_bytes,
+            proxy,
+            trust_env,
+        )
         account = Account(Throttle() if throttle is None else throttle)
         self._set_up(settings, account, _Process(Connection(session)), owns_process=True)
 
     def _set_up(self, settings: Settings, account: Account, process: _Process, *, owns_process: bool) -> None:
-        channel = Channel(process.connection, settings.origin, settings.timeouts)
+        channel = Channel(process.connection, settings.origin, settings.timeouts, settings.way())
         engine = Engine(settings, channel, account.throttle, process.numbers)
         self._uploader = Uploader(engine, account, process.pool)
         self._process = process
@@ -109,7 +130,9 @@ class VoiceClient:
         return f"VoiceClient(base_url={self.base_url!r})"
 
     def __getstate__(self) -> NoReturn:
-        raise TypeError("a VoiceClient is not pickled: it has a key and open connections")
+        raise TypeError(
+            "a VoiceClient can't be pickled, since it has a key and open connections: create one per process"
+        )
 
     async def __aenter__(self) -> Self:
         return self
@@ -120,10 +143,10 @@ class VoiceClient:
         await self.close()
 
     async def close(self) -> None:
-        """Close the client and its own session; a borrowed one, or that of a sibling, stays open.
+        """Close the client and its own session; a borrowed session, or a sibling's, stays open.
 
-        Calls under way fail, each with the error that fits what it was doing; those that wait for their turn,
-        when it comes. Closing twice does nothing.
+        Calls under way fail, each with the error that fits what it was doing; calls that wait for the
+        throttle fail when their turn comes. Closing twice does nothing.
         """
         self._closed = True
         if self._owns_process:
@@ -137,20 +160,20 @@ class VoiceClient:
 
     @property
     def throttle(self) -> Throttle:
-        """What holds back the account's requests."""
+        """What paces the account's requests."""
         return self._uploader.account.throttle
 
     @property
     def limits(self) -> AudioLimits | None:
-        """What is refused before it is sent; None if nothing is checked."""
+        """The local checks; None if they are turned off."""
         return self._uploader.settings.limits
 
     def with_options(self, **changes: Unpack[ClientOptions]) -> VoiceClient:
-        """Return a sibling: the same connections, with some options changed.
+        """Return a sibling: a client on the same connections, with some options changed.
 
-        With the same key and address it is the same account: it shares the throttle, unless it is given
-        another, and what is known of the account's voices. With another key or address it shares neither,
-        and its throttle is set up as this one's is. It need not be closed, and ends with this client.
+        With the same key and address, the sibling shares the throttle (unless *throttle* is passed) and what
+        is known of the account's voices. With another key or address it has a throttle of its own, with the
+        same settings, and knows no voices yet. It need not be closed: it ends with this client.
 
         Raises:
             ConfigurationError: An option is invalid.
@@ -168,13 +191,13 @@ class VoiceClient:
         return sibling
 
     def uploader(self) -> Uploader:
-        """Return what uploads go through; for :func:`upload_many`.
+        """Return what sends this client's uploads; for :func:`upload_many`.
 
         Raises:
             ConfigurationError: The client is closed, or used in another event loop.
         """
         if self._closed:
-            raise ConfigurationError("The client is closed")
+            raise ConfigurationError("The client is closed: create a new VoiceClient")
         self._process.connection.session()
         return self._uploader
 
@@ -189,25 +212,25 @@ class VoiceClient:
         on_ambiguous: OnAmbiguous = "reconcile",
         progress: Progress | None = None,
     ) -> Voice:
-        """Upload a reference recording, and get the voice that it makes.
+        """Upload a reference recording, and return the voice made from it.
 
         Args:
             audio: The recording: a path, bytes, a binary file, an async iterable of bytes, or an AudioSource.
-                mp3, wav, opus or pcm; under 30 s, best 8 to 10 s.
+                mp3, wav, opus or pcm; under 30 s, ideally 8 to 10 s.
             custom_name: The voice's name: letters, digits, ``_`` and ``-``, at most 64.
             text: What is spoken in the recording, word for word.
-            model: The model that is to speak with the voice.
-            encoding: ``multipart`` sends a file, ``base64`` a JSON document a third larger.
+            model: The model that will speak with the voice.
+            encoding: ``multipart`` sends a form, ``base64`` a JSON document a third larger.
             on_ambiguous: What to do when the audio was sent and its answer was lost. ``reconcile`` looks
                 for the voice in the account's list, and sends again only what is not there; ``raise`` raises;
                 ``retry`` sends again, and may make the voice twice.
-            progress: Called with the bytes of audio sent so far, and all of them, or None for a stream. A
-                retry begins at 0 again. What it raises is logged.
+            progress: Called with the bytes of audio sent so far, and the total, or None for a stream. A
+                retry starts at 0 again. What it raises is logged.
 
         Raises:
             InvalidUploadError: An argument breaks a rule of the API; nothing was sent.
-            AudioSourceError: The audio can't be read, or not again, or changed.
-            APIStatusError: The service refused, or failed and has stored nothing.
+            AudioSourceError: The audio can't be read, can't be read again for a retry, or changed.
+            APIStatusError: The service refused, or failed and stored nothing.
             APIConnectionError: No answer came, and nothing was stored.
             AmbiguousUploadError: The voice may have been stored. With ``on_ambiguous="retry"``, the
                 last of the other errors, or an InvalidResponseError, is raised instead.
@@ -236,12 +259,12 @@ class VoiceClient:
     ) -> Voice:
         """Return the account's voice with this model, ``custom_name`` and text; upload it if there is none.
 
-        Of several, the one that is listed first. Calls of one client for the same voice wait for each other;
-        two machines that ask at the same moment may both upload it. The audio is not compared: the service
-        doesn't give it back.
+        If there are several, the first in the list is returned. Calls of one client for the same voice wait
+        for each other; two machines that ask at the same moment may both upload it. The audio is not
+        compared, since the service does not return it.
 
-        Accepts what :meth:`upload_voice` does, and raises what that and :meth:`list_voices` raise. The upload
-        has a deadline of its own, from when the list has come.
+        The arguments are those of :meth:`upload_voice`; the errors are those of :meth:`upload_voice` and
+        :meth:`list_voices`. The upload has a deadline of its own, which starts when the list has arrived.
         """
         uploader = self.uploader()
         until = uploader.until()
@@ -252,13 +275,12 @@ class VoiceClient:
             async with asyncio.timeout_at(until):
                 await lock.acquire()
         except TimeoutError:
-            raise APITimeoutError(f"The deadline passed while another call ensures {custom_name}") from None
+            raise APITimeoutError(
+                f"The deadline passed while another ensure_voice call for {custom_name!r:.80} was running; "
+                "nothing was sent: raise RetryPolicy.deadline"
+            ) from None
         try:
-            voices = await uploader.list_voices(until)
-            # What may be under way is not to be taken for old.
-            if not uploader.known.busy:
-                uploader.known.learn(voices)
-            found = next((voice for voice in voices if likeness(voice) == likeness(wanted)), None)
+            found = await uploader.look_for(wanted, until)
             return found or await self.upload_voice(
                 audio,
                 custom_name=custom_name,
@@ -287,14 +309,14 @@ class VoiceClient:
         """Delete a voice of the account, by its ``speech:`` uri.
 
         Raises:
-            InvalidUploadError: It is not a ``speech:`` uri; nothing was sent.
+            InvalidUploadError: *uri* is not a ``speech:`` uri; nothing was sent.
             APIStatusError: The service refused.
             APIConnectionError: No answer came.
             ConfigurationError: The client is closed, or used in another event loop.
         """
         if not str(uri).startswith("speech:"):
             raise InvalidUploadError(
-                "uri", f"{uri!r:.80} is not the uri of a voice: those begin with speech:"
+                "uri", f"{uri!r:.80} is not the uri of a voice, which begins with speech:"
             )
         uploader = self.uploader()
         operation = Operation(requests.delete_voice(uri), parse_nothing, uri)

@@ -4,7 +4,7 @@
 
     SiliconFlowError
     ├── ConfigurationError (also ValueError)      no key, a bad address, a closed client
-    ├── InvalidUploadError (also ValueError)      refused before a byte was sent: .field, .reason
+    ├── InvalidUploadError (also ValueError)      refused before a byte was sent: .field, .rule, .reason
     ├── AudioSourceError                          unreadable
     │   ├── SourceConsumedError                   can't be read a second time
     │   └── SourceChangedError                    grew, shrank or changed while it was sent
@@ -68,21 +68,25 @@ __all__ = [
 
 
 class SiliconFlowError(Exception):
-    """The base of all errors of this package."""
+    """The base of all errors of this package.
+
+    Attributes:
+        message: What went wrong; ``str()`` of the error adds what to do next.
+        attempts: Every attempt of the failed call, the last one included; empty if nothing was tried.
+        failure: What the failure means for the voice: not sent, refused, unknown or final.
+        hint: What to do next, where that is known.
+    """
 
     hint: ClassVar[str] = ""
-    """What to do about it, where that is known."""
     failure: Failure = Failure.FINAL
-    """What the failure says of the voice: not sent, refused, unknown or final."""
+    attempts: tuple[Attempt, ...] = ()
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
-        self.attempts: tuple[Attempt, ...] = ()
-        """Every try of the failed call, the last one included."""
 
     def __str__(self) -> str:
-        sentences = [self._sentence().rstrip(".") + "."]
+        sentences = [self.summary.rstrip(".") + "."]
         if len(self.attempts) > 1:
             sentences.append(f"Gave up after {len(self.attempts)} attempts.")
         if self.hint:
@@ -95,33 +99,41 @@ class SiliconFlowError(Exception):
         # typeshed leaves out copyreg's __newobj__, which is what pickle itself puts here.
         return copyreg.__newobj__, (type(self),), {**self.__dict__, "args": self.args}  # type: ignore[attr-defined]
 
-    def _sentence(self) -> str:
+    @property
+    def summary(self) -> str:
+        """What went wrong, without the history and the hint: for a message that goes on."""
         return self.message
 
 
 class ConfigurationError(SiliconFlowError, ValueError):
-    """The client was set up or is used in a way that can't work: no key, a bad address, a closed client."""
+    """The client is set up or used in a way that can't work: no key, a bad address, a closed client."""
 
 
 class InvalidUploadError(SiliconFlowError, ValueError):
-    """The input breaks a rule of the API, and was refused before it was sent."""
+    """An argument breaks a rule of the API, and was refused before anything was sent.
 
-    def __init__(self, field: str, reason: str) -> None:
+    Attributes:
+        field: The argument at fault: ``audio``, ``custom_name``, ``text``, ``model`` …
+        rule: The rule that it breaks, as a word that stays: ``empty``, ``too_large``, ``too_long``,
+            ``format``, ``source``, ``media_type``, ``name``, ``text``, ``type`` …; or empty.
+        reason: What is wrong with it; ``message`` has both.
+    """
+
+    def __init__(self, field: str, reason: str, *, rule: str = "") -> None:
         super().__init__(f"{field}: {reason}")
         self.field = field
-        """The argument at fault: ``audio``, ``custom_name``, ``text``, ``model`` …"""
+        self.rule = rule
         self.reason = reason
-        """The rule that it breaks."""
 
 
 class AudioSourceError(SiliconFlowError):
-    """The audio can't be read: missing, no regular file, no permission, an I/O error."""
+    """The audio can't be read: missing, not a regular file, no permission, an I/O error."""
 
 
 class SourceConsumedError(AudioSourceError):
-    """The audio was read already, and can't be read again; the failure before is its ``__cause__``."""
+    """The audio was read already and can't be read again; the failure before is its ``__cause__``."""
 
-    hint = "Pass a path, bytes or a seekable file: those can be sent again after a failure."
+    hint = "Pass a path, bytes or a seekable file: these can be sent again after a failure."
 
 
 class SourceChangedError(AudioSourceError):
@@ -133,11 +145,20 @@ class APIConnectionError(SiliconFlowError):
 
 
 class APITimeoutError(APIConnectionError, TimeoutError):
-    """No answer came in time: to connect, to move a byte, for one attempt, or for the whole call."""
+    """A bound passed: on connecting, on a transfer that stalls, on one attempt, or on the whole call."""
 
 
 class APIStatusError(SiliconFlowError):
-    """The service answered, and not with success."""
+    """The service answered with a status that is not a success.
+
+    Attributes:
+        status: The HTTP status.
+        code: SiliconFlow's own error code, or None.
+        message: The service's message.
+        trace_id: ``x-siliconcloud-trace-id``: quote it to SiliconFlow's support. None if the answer had none.
+        retry_after: Seconds, from the ``Retry-After`` header, or None.
+        body: The answer's text, at most its first 4,096 characters.
+    """
 
     def __init__(
         self,
@@ -152,15 +173,12 @@ class APIStatusError(SiliconFlowError):
         super().__init__(message)
         self.status = status
         self.code = code
-        """SiliconFlow's own error code, or None."""
         self.trace_id = trace_id
-        """``x-siliconcloud-trace-id``: quote it to the vendor's support."""
         self.retry_after = retry_after
-        """Seconds, from the ``Retry-After`` header, or None."""
         self.body = body
-        """The answer's text, at most its first 4,096 characters."""
 
-    def _sentence(self) -> str:
+    @property
+    def summary(self) -> str:
         facts: list[str] = []
         if self.code is not None:
             facts.append(f"code {self.code}")
@@ -171,11 +189,11 @@ class APIStatusError(SiliconFlowError):
 
 
 class BadRequestError(APIStatusError):
-    """400: the service found a field wrong."""
+    """400: the service rejected a field."""
 
 
 class AuthenticationError(APIStatusError):
-    """401: the service does not know the key."""
+    """401: invalid API key."""
 
     hint = (
         "Keys of api.siliconflow.cn and api.siliconflow.com are not interchangeable: "
@@ -184,7 +202,9 @@ class AuthenticationError(APIStatusError):
 
 
 class PermissionDeniedError(APIStatusError):
-    """403: the account may not do this."""
+    """403: the account is not allowed to do this."""
+
+    hint = "Check on SiliconFlow's console what the account may use."
 
 
 class InsufficientBalanceError(PermissionDeniedError):
@@ -196,32 +216,50 @@ class InsufficientBalanceError(PermissionDeniedError):
 class RealNameRequiredError(PermissionDeniedError):
     """403 with code 20051 or 30005: the account lacks real-name verification."""
 
-    hint = "Complete real-name verification on the account's page."
+    hint = "Complete real-name verification on SiliconFlow's console."
 
 
 class NotFoundError(APIStatusError):
-    """404: no such endpoint or thing."""
+    """404: no such endpoint."""
 
     hint = "Check base_url: it ends in /v1."
 
 
 class PayloadTooLargeError(APIStatusError):
-    """413: the body is larger than the service or a proxy takes."""
+    """413: the body is larger than the service, or a proxy before it, accepts."""
+
+    hint = "Upload a smaller recording."
 
 
 class RateLimitError(APIStatusError):
-    """429: more requests or tokens than the account may spend per minute or hour."""
+    """429, or a 403 that names such a limit: more requests or tokens than the account may use.
 
-    def __init__(self, message: str, *, kind: str | None = None, **facts: Any) -> None:
-        super().__init__(message, **facts)
+    Attributes:
+        kind: Which limit: ``rpm``, ``tpm``, ``rph``, ``rpd``, ``tpd``, ``ipm``, ``ipd``; None if the service
+            did not name it.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        code: int | None = None,
+        trace_id: str | None = None,
+        retry_after: float | None = None,
+        body: str = "",
+        kind: str | None = None,
+    ) -> None:
+        super().__init__(
+            message, status=status, code=code, trace_id=trace_id, retry_after=retry_after, body=body
+        )
         self.kind = kind
-        """Which limit: ``rpm``, ``tpm``, ``rph``, ``rpd``, ``tpd``, ``ipm``, ``ipd``, or None if not said."""
 
 
 class QuotaExhaustedError(RateLimitError):
-    """429 for a daily limit: no wait of use ends it, so it is never retried."""
+    """429 for a daily limit, which outlasts any reasonable wait: never retried."""
 
-    hint = "A daily quota is used up: try again tomorrow, or have it raised."
+    hint = "A daily quota is used up: try again tomorrow, or ask SiliconFlow to raise it."
 
 
 class ServerError(APIStatusError):
@@ -233,40 +271,46 @@ class OverloadedError(ServerError):
 
 
 class GatewayTimeoutError(ServerError):
-    """504: something between here and the model gave up waiting."""
+    """504: a gateway before the model timed out."""
 
 
 class UnexpectedRedirectError(APIStatusError):
-    """3xx: the API has none, and following one would hand the audio to another address."""
+    """3xx: the API has no redirects, and following one would send the audio to another address."""
 
     hint = "Check base_url; redirects are never followed."
 
 
 class InvalidResponseError(SiliconFlowError):
-    """The service answered with success, but not with what the API promises."""
+    """The service answered with success, but not with what the API promises.
+
+    Attributes:
+        status: The HTTP status.
+        trace_id: ``x-siliconcloud-trace-id``: quote it to SiliconFlow's support. None if the answer had none.
+        body: The answer's text, at most its first 4,096 characters.
+    """
 
     def __init__(self, message: str, *, status: int, trace_id: str | None = None, body: str = "") -> None:
         super().__init__(message)
         self.status = status
         self.trace_id = trace_id
-        """``x-siliconcloud-trace-id``: quote it to the vendor's support."""
         self.body = body
-        """The answer's text, at most its first 4,096 characters."""
 
 
 class AmbiguousUploadError(SiliconFlowError):
     """The audio was sent, its answer was lost, and the voice may or may not exist.
 
-    What lost the answer is its ``__cause__``.
+    The failure that lost the answer is its ``__cause__``.
+
+    Attributes:
+        candidates: New voices of the account, any of which could be the upload's.
     """
 
-    hint = "Look at list_voices() before uploading it again."
+    hint = "Check list_voices() before you upload it again."
     failure = Failure.UNKNOWN
 
     def __init__(self, message: str, *, candidates: tuple[Voice, ...] = ()) -> None:
         super().__init__(message)
         self.candidates = candidates
-        """Voices of the account, new since, that could be the one."""
 
 
 class JournalError(SiliconFlowError):

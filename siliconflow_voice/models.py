@@ -10,7 +10,7 @@ __all__ = ["Attempt", "Failure", "Voice"]
 
 
 class Failure(enum.Enum):
-    """What a failed attempt says about the voice that it was to make."""
+    """What a failed attempt means for the voice that it was to make."""
 
     NOT_SENT = "not sent"
     """Nothing was stored, and a retry is safe: the request's body was not handed over whole, or the voice was
@@ -18,22 +18,22 @@ class Failure(enum.Enum):
     REFUSED = "refused"
     """The service said to slow down (429 per minute or hour, 503): back off, then retry.
 
-    That a refused request stores nothing is taken from the wording of the answers: the vendor does not say.
+    That a refused request stores nothing is an assumption, from the wording of the answers.
     """
     UNKNOWN = "unknown"
     """The body was handed over and no valid answer came: the voice may or may not exist."""
     FINAL = "final"
-    """Another try would fail the same way."""
+    """Another attempt would fail the same way."""
 
 
 @frozen
 class Attempt:
-    """One try of a call, as it is kept in the history of errors and voices."""
+    """One attempt of a call, as the history of errors and voices has it."""
 
     number: int
     """Counted from 1."""
     waited: float
-    """Seconds spent before it: back-off and the wait for the throttle together."""
+    """Seconds of waiting before it: back-off and throttle together."""
     seconds: float
     """Seconds that it took, from the first byte to the answer or the failure."""
     status: int | None = None
@@ -41,19 +41,19 @@ class Attempt:
     code: int | None = None
     """SiliconFlow's own error code, where the answer had one."""
     cause: str | None = None
-    """What went wrong, in one line; None if nothing did."""
+    """What went wrong, in one line; None if it succeeded."""
     failure: Failure | None = None
     """The failure's class; None if the attempt succeeded."""
     trace_id: str | None = None
-    """``x-siliconcloud-trace-id`` of the answer: quote it to the vendor's support."""
+    """``x-siliconcloud-trace-id`` of the answer: quote it to SiliconFlow's support."""
 
 
 @frozen
 class Voice:
-    """A voice of the account. Two are equal if uri, model, name and text are."""
+    """A voice of the account. Two voices are equal if uri, model, name and text are equal."""
 
     uri: str
-    """What speech synthesis takes as ``voice``: ``speech:<custom_name>:<account>:<random>``."""
+    """The ``voice`` parameter of speech synthesis: ``speech:<custom_name>:<account>:<random>``."""
     model: str
     custom_name: str
     text: str
@@ -63,4 +63,4 @@ class Voice:
     attempts: tuple[Attempt, ...] = field(default=(), eq=False, repr=False)
     """The history of the call that made it; empty for a listed voice."""
     trace_id: str | None = field(default=None, eq=False, repr=False)
-    """Of the answer that named the uri."""
+    """``x-siliconcloud-trace-id`` of the answer that named the uri; None for a listed voice."""

@@ -1,16 +1,40 @@
-"""What all tests share: a clean environment, the emulator, a client that talks to it."""
+"""What all tests share: a clean environment, loops, the emulator, a client that talks to it."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator
+import signal
+from collections.abc import AsyncIterator, Callable
 
 import pytest
+from support.hurried_time import HurriedLoop
 
 from siliconflow_voice import RetryPolicy, VoiceClient
 from siliconflow_voice.emulator import Emulator
 
 pytest_plugins = ["siliconflow_voice.emulator.pytest_plugin"]
+
+
+def pytest_configure() -> None:
+    """Meet signals as in a terminal, also where the tests run in the background: SIGINT is ignored there."""
+    for name, handler in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Run a test in hurried time if it asks for that."""
+    marker = item.get_closest_marker("asyncio")
+    if marker is not None and marker.kwargs.get("loop_factories"):
+        return {"hurried": HurriedLoop}
+    return {"real": asyncio.new_event_loop}
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name a recording by its size: pytest would make all of its bytes part of the test's name."""
+    return f"{len(val)} bytes" if isinstance(val, bytes) and len(val) > 100 else None
 
 
 @pytest.fixture(autouse=True)

@@ -21,6 +21,7 @@ from siliconflow_voice.emulator import Emulator
 pytest_plugins = ["pytester"]
 
 ROOT = Path(__file__).parents[1]
+READMES = ["README.md", "README.zh-CN.md"]
 # The names that the examples use for the bundled recordings.
 RECORDINGS = {
     "narrator.mp3": "patience-zh.mp3",
@@ -84,7 +85,20 @@ def no_sleep_before_the_list_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_pages_have_examples() -> None:
     names = {name(page) for page in pages()}
-    assert {"README.md", "README.zh-CN.md", "docs/tutorial.md", "docs/zh/tutorial.md"} <= names
+    assert {*READMES, "docs/tutorial.md", "docs/zh/tutorial.md"} <= names
+
+
+def test_both_readmes_have_the_same_parts_in_the_same_order() -> None:
+    # Headings, code, pictures, rows of tables and items of lists: all but the sentences.
+    parts = re.compile(r"^(#+ |```\w*$|!\[|\| |- \*\*)", re.MULTILINE)
+    english, chinese = (parts.findall((ROOT / name).read_text("utf-8")) for name in READMES)
+    assert chinese == english
+
+
+@pytest.mark.parametrize("page", sorted(ROOT.glob("*.md")), ids=name)
+def test_a_relative_link_leads_to_a_file(page: Path) -> None:
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text("utf-8"))
+    assert [target for target in targets if not (ROOT / target).exists()] == []
 
 
 @pytest.mark.parametrize("page", pages(), ids=name)

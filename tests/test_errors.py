@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import pydoc
 import re
 from collections.abc import Callable
 from functools import partial
@@ -162,3 +163,9 @@ def test_an_error_is_also_the_standard_librarys(
     with pytest.raises(builtin) as caught:
         raise example(class_)
     assert type(caught.value) is class_
+
+
+@pytest.mark.parametrize("class_", CLASSES)
+def test_help_of_an_error_names_its_attributes(class_: type[SiliconFlowError]) -> None:
+    shown = pydoc.plain(pydoc.render_doc(class_))
+    assert {name for name in [*vars(example(class_)), "attempts", "failure"] if name not in shown} == set()

@@ -13,11 +13,6 @@ __all__ = ["Encoding", "Envelope", "Request", "delete_voice", "list_voices", "up
 Encoding: TypeAlias = Literal["multipart", "base64"]
 
 _ANSWER = 1 << 20
-# A voice takes some 200 bytes of the list, and the list has no pages.
-_LIST = 256 << 20
-
-# The extension that servers and proxies expect with a media type.
-_EXTENSIONS = {"mp3": "mp3", "wav": "wav", "opus": "opus", "pcm": "pcm"}
 
 
 @frozen
@@ -58,7 +53,7 @@ class Request:
 
 
 def upload_voice(
-    *, model: str, custom_name: str, text: str, encoding: Encoding, media_type: str, audio_format: str | None
+    *, model: str, custom_name: str, text: str, encoding: Encoding, media_type: str, extension: str
 ) -> Request:
     """``POST /uploads/audio/voice``: the texts first, so that a server may refuse before it has the audio."""
     fields = {"model": model, "customName": custom_name, "text": text}
@@ -66,7 +61,7 @@ def upload_voice(
         envelope = _json_envelope(fields, media_type)
     else:
         # An ASCII name of our own: a user's may be Chinese, which servers decode each in their own way.
-        filename = f"audio.{_EXTENSIONS.get(audio_format or '', 'bin')}"
+        filename = f"audio.{extension}"
         envelope = _multipart_envelope(fields, filename, media_type)
     return Request(
         "upload_voice",
@@ -79,9 +74,9 @@ def upload_voice(
     )
 
 
-def list_voices() -> Request:
-    """``GET /audio/voice/list``."""
-    return Request("list_voices", "GET", "audio/voice/list", max_answer=_LIST)
+def list_voices(most: int) -> Request:
+    """``GET /audio/voice/list``, whose answer may have so many bytes: it has no pages."""
+    return Request("list_voices", "GET", "audio/voice/list", max_answer=most)
 
 
 def delete_voice(uri: str) -> Request:

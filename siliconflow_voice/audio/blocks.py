@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, BinaryIO, Protocol, TypeAlias, cast
 
 from siliconflow_voice.audio.pool import STEP, ReadPool
+from siliconflow_voice.audio.wording import one_line
 from siliconflow_voice.errors import (
     AudioSourceError,
     InvalidUploadError,
@@ -127,7 +128,7 @@ def checked(data: Any, name: str) -> bytes:
     if isinstance(data, bytearray | memoryview):
         # Either may be written to, and a view may count in items of many bytes.
         return bytes(cast("bytearray", data))
-    raise InvalidUploadError("audio", f"{name} gave {type(data).__name__}, not bytes")
+    raise InvalidUploadError("audio", f"{name} gave {type(data).__name__}, not bytes", rule="source")
 
 
 @contextmanager
@@ -144,4 +145,4 @@ def reading_errors(name: str) -> Generator[None, None, None]:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error) or repr(error)
         if reason[1:2].islower():  # not that of "I/O error"
             reason = reason[:1].lower() + reason[1:]
-        raise AudioSourceError(f"{name} can't be read: {reason}") from error
+        raise AudioSourceError(f"{name} can't be read: {one_line(reason)}") from error

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Any
 
 from attrs import Attribute, field, frozen
 
+from siliconflow_voice.audio.catalogue import FORMATS, UNKNOWN
 from siliconflow_voice.audio.formats import AudioFacts
 from siliconflow_voice.errors import ConfigurationError, InvalidUploadError
 from siliconflow_voice.validation import positive_or_none
 
-__all__ = ["AudioLimits", "check_audio", "check_texts"]
+__all__ = ["AudioLimits", "audio_refusal", "check_audio", "check_texts"]
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+# Controls, formats, spaces and marks; and letters and signs that are blank all the same.
+_INVISIBLE = {"Cc", "Cf", "Zs", "Zl", "Zp", "Mn", "Me"}
+_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 
 
 def _compiles(instance: object, attribute: Attribute[Any], value: Any) -> None:
@@ -37,7 +42,7 @@ class AudioLimits:
     formats: frozenset[str] | None = frozenset({"mp3", "wav", "opus", "pcm"})
     """Formats, told by content and not by the file's name. Source: the vendor's guide to voice cloning."""
     max_seconds: float | None = field(default=30.0, validator=positive_or_none)
-    """Longest recording, in seconds, where its headers tell. Source: the same guide; it advises 8 to 10 s."""
+    """Longest recording, in seconds, if its duration is known. Source: the same guide; it advises 8 to 10."""
     max_bytes: int | None = field(default=5_000_000, validator=positive_or_none)
     """Largest recording, in bytes. Source: error 20045 of an older table of the vendor's, "over 5 MB"."""
     name_pattern: str | None = field(default=r"[A-Za-z0-9_-]{1,64}", validator=_compiles)
@@ -56,50 +61,82 @@ def check_texts(limits: AudioLimits | None, *, custom_name: str, text: str, mode
         return
     for name, value in (("custom_name", custom_name), ("model", model)):
         if not value:
-            raise InvalidUploadError(name, "is empty")
+            raise InvalidUploadError(name, "is empty", rule="empty")
         if control := _CONTROL.search(value):
-            raise InvalidUploadError(name, f"has the control character {control.group()!r}")
+            raise InvalidUploadError(name, f"has the control character {control.group()!r}", rule="name")
     if limits.name_pattern is not None and not re.fullmatch(limits.name_pattern, custom_name):
         raise InvalidUploadError(
-            "custom_name", f"{_shown(custom_name)} does not match {limits.name_pattern}: {_why(custom_name)}"
+            "custom_name",
+            f"{_shown(custom_name)} does not match {limits.name_pattern}: {_why(custom_name)}",
+            rule="name",
         )
-    if not text.strip():
-        raise InvalidUploadError("text", "is empty; it must be what is spoken in the audio, word for word")
+    if all(char in _BLANK or unicodedata.category(char) in _INVISIBLE for char in text):
+        what = "has nothing visible in it" if text.strip() else "is empty"
+        raise InvalidUploadError(
+            "text", f"{what}; it must be what is spoken in the audio, word for word", rule="empty"
+        )
     if "\0" in text:
-        raise InvalidUploadError("text", "has a NUL character")
+        raise InvalidUploadError("text", "has a NUL character", rule="text")
 
 
 def check_audio(limits: AudioLimits | None, audio: AudioFacts, name: str) -> None:
-    """Refuse audio that the API would refuse, as far as its first bytes and headers tell.
+    """Refuse audio that is known to break a rule of the API.
 
     Raises:
         InvalidUploadError: Of ``audio``, with the rule.
     """
+    if (refusal := audio_refusal(limits, audio, name)) is not None:
+        raise refusal
+
+
+def audio_refusal(limits: AudioLimits | None, audio: AudioFacts, name: str) -> InvalidUploadError | None:
+    """Return why audio would be refused, or None if nothing is known against it.
+
+    Args:
+        limits: What is accepted; with None, anything that is not empty.
+        audio: What :func:`inspect_audio` returned.
+        name: What the message calls it.
+    """
     if audio.size == 0:
-        raise InvalidUploadError("audio", f"{name} is empty")
+        return InvalidUploadError("audio", f"{name} is empty", rule="empty")
     if limits is None:
-        return
+        return None
     if limits.max_bytes is not None and audio.size is not None and audio.size > limits.max_bytes:
-        raise InvalidUploadError(
-            "audio", f"{name} has {audio.size:,} bytes; at most {limits.max_bytes:,} are taken"
+        return InvalidUploadError(
+            "audio", f"{name} is {audio.size:,} bytes; the limit is {limits.max_bytes:,}", rule="too_large"
         )
     if limits.formats is not None and audio.format not in limits.formats:
-        known = ", ".join(sorted(limits.formats))
-        found = f"is {audio.format}" if audio.format else "is no audio that its first bytes would tell"
-        raise InvalidUploadError("audio", f"{name} {found}; taken are {known}")
-    if limits.max_seconds is not None and audio.duration is not None and audio.duration > limits.max_seconds:
-        raise InvalidUploadError(
-            "audio", f"{name} lasts {audio.duration:.1f} s; at most {limits.max_seconds:g} s are taken"
-        )
+        found = FORMATS.get(audio.format or "", UNKNOWN)
+        advice = f"; {found.advice}" if found.advice else ""
+        reason = f"{name} is {found.title}; supported: {', '.join(sorted(limits.formats))}{advice}"
+        return InvalidUploadError("audio", reason, rule="format")
+    if audio.duration == 0:
+        return InvalidUploadError("audio", f"{name} is empty: headers without any sound", rule="empty")
+    if limits.max_seconds is None or audio.duration is None:
+        return None
+    if audio.duration - audio.unsure <= limits.max_seconds:
+        return None
+    lasts = _longer(audio.duration, limits.max_seconds)
+    return InvalidUploadError(
+        "audio", f"{name} lasts {lasts} s; the limit is {limits.max_seconds:g} s", rule="too_long"
+    )
+
+
+def _longer(seconds: float, limit: float) -> str:
+    """Write *seconds* with as many digits as it takes to see that they are more than the *limit*."""
+    digits = 1
+    while digits < 9 and float(f"{seconds:.{digits}f}") <= limit:
+        digits += 1
+    return f"{seconds:.{digits}f}"
 
 
 def _check_text(name: str, value: object) -> None:
     if not isinstance(value, str):
-        raise InvalidUploadError(name, f"expected str, not {type(value).__name__}")
+        raise InvalidUploadError(name, f"expected str, not {type(value).__name__}", rule="type")
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise InvalidUploadError(name, "has a lone surrogate, which UTF-8 can't carry") from None
+        raise InvalidUploadError(name, "has a lone surrogate, which UTF-8 can't carry", rule="text") from None
 
 
 def _shown(value: str) -> str:

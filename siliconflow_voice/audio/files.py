@@ -14,7 +14,7 @@ from typing import BinaryIO, TypeAlias, cast
 from attrs import evolve
 
 from siliconflow_voice.audio.blocks import Block, BlockReader, fill, read_ahead, reading_errors
-from siliconflow_voice.audio.formats import AudioFacts, Opener, facts_of, in_memory
+from siliconflow_voice.audio.formats import AudioFacts, facts_of, facts_of_beginning
 from siliconflow_voice.audio.pool import MOST_HELD, ReadPool
 from siliconflow_voice.audio.readings import HEAD, Reading, read_once, sha256_of
 from siliconflow_voice.errors import (
@@ -29,11 +29,11 @@ __all__ = ["FileReading", "PathReading", "kind_of"]
 # O_NONBLOCK, or opening a FIFO would wait for a writer; it means nothing to a regular file.
 _OPEN = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
-_Identity: TypeAlias = "tuple[int, int, int, int]"
+_Identity: TypeAlias = "tuple[int, int]"
 
 
 class PathReading(Reading):
-    """A regular file, opened anew for each attempt, and the same one every time."""
+    """A regular file, opened anew for each attempt, and of the same size and time every time."""
 
     def __init__(self, path: str | bytes, name: str, content_type: str | None, pool: ReadPool) -> None:
         self._path = path
@@ -79,7 +79,7 @@ class PathReading(Reading):
 
     @property
     def _size(self) -> int:
-        return cast("_Identity", self._identity)[2]
+        return cast("_Identity", self._identity)[0]
 
     def _inspect(self, *, measure: bool, digest: bool) -> tuple[AudioFacts, memoryview | None]:
         """Read the file, or the beginning of one that is larger than a block."""
@@ -88,10 +88,8 @@ class PathReading(Reading):
             head = view[: fill(file, view[: self._size])]
             self._check(file)
             small = len(head) == self._size
-            whole: Opener | None = None
-            if measure:
-                whole = partial(in_memory, head) if small else partial(_buffered, file)
-            facts = facts_of(head, self._size, self._content_type, whole)
+            whole = partial(_rewound, file)
+            facts = facts_of(head, self._size, self._content_type, whole, measure=measure, most=self.largest)
             if digest:
                 file.seek(len(head))
                 facts = evolve(facts, sha256=sha256_of(head, None if small else file))
@@ -116,7 +114,8 @@ class PathReading(Reading):
     def _check_identity(self, status: os.stat_result) -> None:
         if not stat.S_ISREG(status.st_mode):
             raise AudioSourceError(f"{self._name} is {kind_of(status.st_mode)}, not a regular file")
-        identity = status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+        # Not by device and inode: some mounts number a file anew each time that it is opened.
+        identity = status.st_size, status.st_mtime_ns
         if self._identity is None:
             self._identity = identity
         elif identity != self._identity:
@@ -179,19 +178,21 @@ class FileReading(Reading):
                 if digest:
                     raise read_once(self._name)
                 self._head = bytes(head[: fill(self._file, head)])
-                size = None if self._head else 0
-                return facts_of(self._head, size, self._content_type, None)
+                return facts_of_beginning(self._head, HEAD, self._content_type, measure=measure)
             self._file.seek(0, os.SEEK_END)
             self._size = max(self._file.tell() - self._start, 0)
             if not self._size and self._start:
                 raise InvalidUploadError(
-                    "audio", f"{self._name} is at its end: seek it to where the audio begins"
+                    "audio", f"{self._name} is at its end: seek it to where the audio begins", rule="empty"
                 )
             head = head[: fill(self._rewound(), head[: self._size])]
-            # The headers' parser seeks from the start, which must be where the audio begins.
-            whole = self._rewound if measure and self._start == 0 else None
-            facts = facts_of(head, self._size, self._content_type, whole)
-            return evolve(facts, sha256=sha256_of(b"", self._rewound())) if digest else facts
+            facts = facts_of(
+                head, self._size, self._content_type, self._rewound, measure=measure, most=self.largest
+            )
+            if digest:
+                facts = evolve(facts, sha256=sha256_of(b"", self._rewound()))
+            self._rewound()  # where the caller has it, if nothing is sent
+            return facts
 
     def _rewound(self) -> BinaryIO:
         self._file.seek(self._start or 0)
@@ -202,10 +203,9 @@ class FileReading(Reading):
             raise SourceChangedError(f"{self._name} grew while it was being uploaded")
 
 
-def _buffered(file: BinaryIO) -> BinaryIO:
-    """Let a parser take its many small reads from memory, from the start, and leave the file open."""
+def _rewound(file: BinaryIO) -> BinaryIO:
     file.seek(0)
-    return open(file.fileno(), "rb", closefd=False)
+    return file
 
 
 def kind_of(mode: int) -> str:

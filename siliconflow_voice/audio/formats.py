@@ -1,25 +1,35 @@
-"""Tells audio formats by their first bytes, and durations by their headers."""
+"""Puts together what is known of a recording: its format, by its content, and its duration, if known."""
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Callable
-from typing import BinaryIO, TypeAlias, cast
+from typing import BinaryIO, TypeAlias
 
-from attrs import frozen
-from tinytag import TinyTag, TinyTagException
+from attrs import evolve, field, frozen
 
-__all__ = ["AudioFacts", "Opener", "detect", "facts_of", "in_memory"]
+from siliconflow_voice.audio import mpeg, ogg, wav
+from siliconflow_voice.audio.catalogue import FORMATS, UNKNOWN
+from siliconflow_voice.audio.detection import detect
+from siliconflow_voice.audio.length import Length
+from siliconflow_voice.audio.window import View, Window
+
+__all__ = ["AudioFacts", "Opener", "facts_of", "facts_of_beginning"]
 
 Opener: TypeAlias = Callable[[], BinaryIO]
 
-# RFC 7845 names audio/ogg for Opus in Ogg; `audio/opus` is for RTP.
-_MEDIA_TYPES = {"mp3": "audio/mpeg", "wav": "audio/wav", "opus": "audio/ogg", "pcm": "audio/pcm"}
-
 _PCM = re.compile(r"audio/(?:x-)?(?:pcm|l16)\b", re.IGNORECASE)
-_PCM_PARAMETER = re.compile(r";\s*(rate|channels)=(\d+)", re.IGNORECASE)
+_PCM_PARAMETER = re.compile(r";\s*(rate|channels)=(\d{1,9})(?!\d)", re.IGNORECASE)
 _PCM_BYTES_A_SAMPLE = 2
+_QUICK_LOOK = 1 << 16
+
+_MEASURES: dict[str, Callable[[Window, int], Length | None]] = {
+    "mp3": mpeg.measure,
+    "opus": ogg.measure,
+    "rf64": wav.measure,
+    "rifx": wav.measure,
+    "wav": wav.measure,
+}
 
 
 @frozen
@@ -29,105 +39,71 @@ class AudioFacts:
     size: int | None
     """Bytes, or None for a stream."""
     format: str | None
-    """``mp3``, ``wav``, ``opus``, ``pcm``, the name of a format that the API doesn't take, or None."""
+    """``mp3``, ``wav``, ``opus``, ``pcm``, the word for a format that the API doesn't take or for something
+    that is not audio (``flac``, ``rf64``, ``html`` …), or None if it is not recognised."""
     media_type: str
     """As it goes over the wire."""
     duration: float | None = None
-    """Seconds, where the headers tell."""
+    """Seconds as a decoder puts them out, or None where they are not known. Never a guess."""
     sha256: str | None = None
     """The digest of all of it in hexadecimal, where it was asked for."""
+    unsure: float = field(default=0.0, repr=False)
+    """Seconds of the duration that may be an encoder's padding: those of an mp3 that doesn't tell."""
 
-
-def detect(head: bytes | memoryview) -> str | None:
-    """Name the format of audio that begins with *head* (64 bytes are enough, but for a tag at the front)."""
-    head = bytes(head[:4096]) if len(head) < 10 or head[:3] != b"ID3" else _after_id3(head)
-    match head[:4]:
-        case b"RIFF" if head[8:12] == b"WAVE":
-            return "wav"
-        case b"OggS":
-            return "opus" if b"OpusHead" in head[:64] else "ogg"
-        case b"fLaC":
-            return "flac"
-        case b"\x1aE\xdf\xa3":
-            return "webm"
-        case b"FORM":
-            return "aiff"
-        case b"#!AM":
-            return "amr"
-        case b"ID3\x00":
-            return "mp3"
-        case _ if head[4:8] == b"ftyp":
-            return "m4a"
-        case _:
-            return _mpeg(head)
-
-
-def _after_id3(head: bytes | memoryview) -> bytes:
-    """Skip an ID3v2 tag; where it is longer than *head*, mp3 is the best guess, as it is for every tagger."""
-    a, b, c, d = (byte & 0x7F for byte in head[6:10])
-    end = 10 + (a << 21 | b << 14 | c << 7 | d)
-    body = bytes(head[end : end + 4096]).lstrip(b"\0")
-    return body or b"ID3\x00"
-
-
-def _mpeg(head: bytes) -> str | None:
-    """Tell an MPEG audio frame's header from text and from AAC, which has the same sync word."""
-    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
-        return None
-    version, layer = head[1] >> 3 & 3, head[1] >> 1 & 3
-    if layer == 0:
-        return "aac" if head[1] & 0xF0 == 0xF0 else None
-    bitrate, rate = head[2] >> 4, head[2] >> 2 & 3
-    return None if layer != 1 or version == 1 or bitrate in {0, 15} or rate == 3 else "mp3"
+    @property
+    def extension(self) -> str:
+        """The extension that fits the format, without a dot; ``bin`` if it is not recognised."""
+        return FORMATS.get(self.format or "", UNKNOWN).extension
 
 
 def facts_of(
-    head: bytes | memoryview, size: int | None, content_type: str | None, whole: Opener | None
+    head: View,
+    size: int | None,
+    content_type: str | None,
+    whole: Opener | None,
+    *,
+    measure: bool = True,
+    most: int | None = None,
 ) -> AudioFacts:
     """Put together what is known of audio.
 
+    It takes some milliseconds at worst, whatever is in the audio: all that is walked or searched has a bound.
+
     Args:
-        head: Its first bytes.
+        head: Its first bytes, or all of them.
         size: All of its bytes, or None if that is not known.
         content_type: The declared media type, which decides for raw samples: no content could tell those.
-        whole: Opens all of it for its headers to be read, if its duration is to be measured.
+        whole: Opens all of it, and leaves it at its beginning, if that is more than *head*.
+        measure: Whether to find out its duration.
+        most: Bytes beyond which only *head* is looked at, as it is refused for its size.
     """
-    seconds = None
     if content_type is not None and _PCM.match(content_type):
-        audio_format: str | None = "pcm"
-        if size is not None:
-            seconds = _pcm_duration(content_type, size)
-    else:
-        audio_format = detect(head)
-        if whole is not None and audio_format is not None:
-            seconds = _duration(whole())
-    media_type = content_type or _MEDIA_TYPES.get(audio_format or "", "application/octet-stream")
-    return AudioFacts(size, audio_format, media_type, seconds)
+        seconds = None if size is None else _pcm_duration(content_type, size)
+        return AudioFacts(size, "pcm", content_type, seconds)
+    if size is not None and most is not None and size > most:
+        head, whole = head[:_QUICK_LOOK], None
+    complete = size is not None and size <= len(head)
+    file = None if complete or size is None or whole is None else whole()
+    window = Window(head, size, file, whole=complete or file is not None)
+    found = detect(window, content_type)
+    media_type = content_type or FORMATS.get(found.format or "", UNKNOWN).media_type
+    length = None
+    if measure and window.whole and (by := _MEASURES.get(found.format or "")) is not None:
+        length = by(window, found.start)
+    if length is None:
+        return AudioFacts(size, found.format, media_type)
+    return AudioFacts(size, found.format, media_type, length.seconds, unsure=length.unsure)
 
 
-def in_memory(data: memoryview) -> BinaryIO:
-    """Open bytes in memory for a parser: unlike BytesIO, without a copy of all of them."""
-    return cast("BinaryIO", _MemoryFile(data))
+def facts_of_beginning(head: bytes, most: int, content_type: str | None, *, measure: bool) -> AudioFacts:
+    """Put together what is known of audio that is read once, and of which up to *most* bytes were read.
 
-
-class _MemoryFile(io.RawIOBase):
-    def __init__(self, data: memoryview) -> None:
-        self._data = data
-        self._position = 0
-
-    def read(self, count: int = -1) -> bytes:
-        end = len(self._data) if count < 0 else self._position + count
-        piece = bytes(self._data[self._position : end])
-        self._position += len(piece)
-        return piece
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: len(self._data)}[whence]
-        self._position = max(start + offset, 0)
-        return self._position
-
-    def tell(self) -> int:
-        return self._position
+    If they are fewer, they are all that there are; but how it is sent does not depend on that.
+    """
+    if len(head) >= most:
+        return facts_of(head[:most], None, content_type, None)
+    facts = facts_of(head, len(head), content_type, None, measure=measure)
+    return evolve(facts, size=None) if head else facts
 
 
 def _pcm_duration(content_type: str, size: int) -> float | None:
@@ -135,15 +111,3 @@ def _pcm_duration(content_type: str, size: int) -> float | None:
     parameters = {name.lower(): int(number) for name, number in _PCM_PARAMETER.findall(content_type)}
     rate = parameters.get("rate", 0) * parameters.get("channels", 1)
     return size / (rate * _PCM_BYTES_A_SAMPLE) if rate else None
-
-
-def _duration(file: BinaryIO) -> float | None:
-    """Read the seconds of a recording from its headers; None where they don't tell."""
-    try:
-        tag = TinyTag.get(file_obj=file, tags=False)
-    except TinyTagException:
-        return None
-    if tag.is_lossless and tag.duration and tag.bitrate:
-        # A wav that was written to a pipe claims 4 GiB of samples, whatever followed.
-        return min(tag.duration, tag.filesize * 8 / (tag.bitrate * 1000))
-    return tag.duration

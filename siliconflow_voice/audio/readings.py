@@ -14,17 +14,20 @@ from typing import BinaryIO
 from attrs import evolve
 
 from siliconflow_voice.audio.blocks import Block, checked
-from siliconflow_voice.audio.formats import AudioFacts, facts_of, in_memory
+from siliconflow_voice.audio.formats import AudioFacts, facts_of, facts_of_beginning
 from siliconflow_voice.audio.pool import STEP, ReadPool
+from siliconflow_voice.audio.wording import one_line
 from siliconflow_voice.errors import AudioSourceError, InvalidUploadError, SourceConsumedError
 
 __all__ = ["HEAD", "BytesReading", "Reading", "StreamReading", "read_once", "sha256_of"]
 
 logger = logging.getLogger("siliconflow_voice")
 
-HEAD = 1 << 12
-"""Bytes that are enough to tell a format."""
+HEAD = 1 << 16
+"""Bytes that are enough to tell a format, but for a tag that is longer."""
 _QUICK = 1 << 16
+_LOOKED_AT_HERE = 1 << 19
+"""Bytes that are looked at on the event loop: whatever is in them, they hold it up for 2 ms at most."""
 
 
 class Reading(ABC):
@@ -32,6 +35,9 @@ class Reading(ABC):
 
     most: int | None = None
     """Bytes that may be sent; None if that was checked before, or nobody cares."""
+
+    largest: int | None = None
+    """Bytes of a recording beyond which only its beginning is looked at: it is refused for its size."""
 
     @property
     def can_replay(self) -> bool:
@@ -68,7 +74,7 @@ class Reading(ABC):
                 count += len(block)
                 if count > most:
                     raise InvalidUploadError(
-                        "audio", f"a stream of more than {most:,} bytes, which is the limit"
+                        "audio", f"a stream of more than {most:,} bytes, which is the limit", rule="too_large"
                     )
                 yield block
 
@@ -88,13 +94,14 @@ class BytesReading(Reading):
         try:
             self._view = memoryview(data).cast("B")
         except TypeError:
-            raise InvalidUploadError("audio", "a memoryview that is not contiguous") from None
+            raise InvalidUploadError("audio", "a memoryview that is not contiguous", rule="source") from None
         self._content_type = content_type
         self._pool = pool
 
     async def facts(self, *, measure: bool = True, digest: bool = False) -> AudioFacts:
-        whole = partial(in_memory, self._view) if measure else None
-        facts = facts_of(self._view, len(self._view), self._content_type, whole)
+        size, declared = len(self._view), self._content_type
+        looking = partial(facts_of, self._view, size, declared, None, measure=measure, most=self.largest)
+        facts = looking() if size <= _LOOKED_AT_HERE else await self._pool.begin(looking)
         if digest:
             hashing = partial(sha256_of, self._view)
             # A trip to a thread takes as long as to hash some tens of kilobytes.
@@ -114,7 +121,7 @@ class StreamReading(Reading):
         try:
             self._chunks: AsyncIterator[bytes] = aiter(stream)
         except Exception as error:
-            raise AudioSourceError(f"{name} failed: {error!r}") from error
+            raise AudioSourceError(f"{name} failed: {one_line(repr(error))}") from error
         self._name = name
         self._content_type = content_type
         self._head: bytes | None = b""
@@ -123,14 +130,14 @@ class StreamReading(Reading):
     def can_replay(self) -> bool:
         return self._head is not None
 
-    async def facts(self, *, measure: bool = True, digest: bool = False) -> AudioFacts:  # noqa: ARG002 - that would take all of it
+    async def facts(self, *, measure: bool = True, digest: bool = False) -> AudioFacts:
         if digest:
             raise read_once(self._name)
-        head = b""
+        head = bytearray()
         while len(head) < HEAD and (chunk := await self._next()) is not None:
             head += chunk
-        self._head = head
-        return facts_of(head, None if head else 0, self._content_type, None)
+        self._head = bytes(head)
+        return facts_of_beginning(self._head, HEAD, self._content_type, measure=measure)
 
     async def blocks(self) -> AsyncGenerator[Block, None]:
         head, self._head = self._head, None
@@ -165,7 +172,7 @@ class StreamReading(Reading):
                 raise
             raise AudioSourceError(f"{self._name} was cancelled") from error
         except Exception as error:
-            raise AudioSourceError(f"{self._name} failed: {error!r}") from error
+            raise AudioSourceError(f"{self._name} failed: {one_line(repr(error))}") from error
         return checked(chunk, self._name)
 
 
@@ -175,6 +182,7 @@ def read_once(name: str) -> InvalidUploadError:
         "audio",
         f"{name} can be read only once, and a journal needs its digest first: "
         f"pass a path, bytes or a seekable file",
+        rule="source",
     )
 
 

@@ -8,17 +8,19 @@ import re
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterable
-from inspect import iscoroutinefunction
 from typing import IO, Any, BinaryIO, TypeAlias, cast
 
 from siliconflow_voice.audio.blocks import reading_errors
 from siliconflow_voice.audio.files import FileReading, PathReading
 from siliconflow_voice.audio.pool import ReadPool
+from siliconflow_voice.audio.readers import AsyncReader, file_inside, stream_of
 from siliconflow_voice.audio.readings import BytesReading, Reading, StreamReading
+from siliconflow_voice.audio.wording import not_a_path, one_line
 from siliconflow_voice.errors import InvalidUploadError, SourceConsumedError
 
 __all__ = ["Audio", "AudioSource"]
 
+_EXPECTED = "expected a path, bytes, a binary file, an async reader or an async iterable of bytes"
 _CONTENT_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+(?:;\s*[\w.+-]+=[\w.+-]+)*", re.ASCII)
 
 
@@ -34,19 +36,24 @@ class AudioSource(ABC):
 
     def __init__(self, *, filename: str, content_type: str | None) -> None:
         if content_type is not None and not _CONTENT_TYPE.fullmatch(str(content_type)):
-            raise InvalidUploadError("content_type", f"{content_type!r} is no media type such as audio/mpeg")
-        self.filename = filename
+            raise InvalidUploadError(
+                "content_type",
+                f"{one_line(repr(content_type), 80)} is not a media type such as audio/mpeg",
+                rule="media_type",
+            )
+        self.filename = one_line(filename)
         """What messages call it. It is never sent: the server is given a generated ASCII name."""
         self.content_type = content_type
         """The declared media type, or None to go by the content."""
 
     @staticmethod
     def of(audio: Audio, *, filename: str | None = None, content_type: str | None = None) -> AudioSource:
-        """Make a source of a path, bytes, a binary file object or an async iterable of bytes.
+        """Make a source of a path, bytes, a binary file, an async reader or an async iterable of bytes.
 
         A path is opened for each attempt, in a thread, and closed. A file object is read from its current
-        position, rewound to there for a retry or another call, and never closed. An async iterable is read
-        once.
+        position, rewound to there for a retry or another call, and never closed. An ``UploadFile`` of
+        Starlette or FastAPI is such a file object. An async reader (``await read(n)``: asyncio's, aiohttp's,
+        aiofiles'), an async iterable, and a response of aiohttp or httpx are read once.
 
         Args:
             audio: What to upload. An ``AudioSource`` is returned as it is.
@@ -55,7 +62,7 @@ class AudioSource(ABC):
                 or, with the rate that lets their duration be checked, ``audio/pcm;rate=16000``.
 
         Raises:
-            InvalidUploadError: It is none of these, or *content_type* is no media type.
+            InvalidUploadError: It is none of these, or *content_type* is not a media type.
             AudioSourceError: It is a file that is closed, or does not tell where it stands.
         """
         match audio:
@@ -67,22 +74,21 @@ class AudioSource(ABC):
             case bytes() | bytearray() | memoryview():
                 return BytesSource(audio, filename=filename or "audio in memory", content_type=content_type)
             case io.TextIOBase():  # pyright: ignore[reportUnnecessaryComparison] - callers do
-                raise InvalidUploadError("audio", "a file opened as text; open it with mode 'rb'")
-            case AsyncIterable():
-                return StreamSource(audio, filename=filename or "audio stream", content_type=content_type)
-            case _ if iscoroutinefunction(getattr(audio, "read", None)):
                 raise InvalidUploadError(
-                    "audio", "its read() is a coroutine: pass the file inside, such as UploadFile.file"
+                    "audio", "a file opened as text; open it with mode 'rb'", rule="source"
                 )
+            case _ if (file := file_inside(audio)) is not None:
+                filename = filename or _name(audio, "filename")
+                return FileSource(file, filename=filename, content_type=content_type)
+            case _ if (stream := stream_of(audio)) is not None:
+                if isinstance(stream, bytes):
+                    return BytesSource(stream, filename=filename or "response", content_type=content_type)
+                return StreamSource(stream, filename=filename or "audio stream", content_type=content_type)
             case _ if callable(getattr(audio, "read", None)):
-                name = getattr(audio, "name", None)
-                filename = filename or (name if name and isinstance(name, str) else "audio file")
+                filename = filename or _name(audio, "name")
                 return FileSource(cast("BinaryIO", audio), filename=filename, content_type=content_type)
             case _:
-                raise InvalidUploadError(
-                    "audio",
-                    f"expected a path, bytes, a binary file or an async iterable, not {type(audio).__name__}",
-                )
+                raise InvalidUploadError("audio", f"{_EXPECTED}, not {_described(audio)}", rule="source")
 
     def __repr__(self) -> str:
         declared = f", content_type={self.content_type!r}" if self.content_type else ""
@@ -99,10 +105,12 @@ class PathSource(AudioSource):
     def __init__(self, path: str | bytes, **names: Any) -> None:
         super().__init__(**names)
         self._path = path
-        if not path:
-            raise InvalidUploadError("audio", "an empty path")
-        if (b"\0" if isinstance(path, bytes) else "\0") in path:  # type: ignore[operator] # of one kind
-            raise InvalidUploadError("audio", "a path with a NUL character in it")
+        text = os.fsdecode(path)
+        reason = "an empty path" if not text else not_a_path(text)
+        if reason is None and "\0" in text:
+            reason = "a path with a NUL character in it"
+        if reason is not None:
+            raise InvalidUploadError("audio", reason, rule="source")
 
     def reading(self, pool: ReadPool) -> Reading:
         return PathReading(self._path, self.filename, self.content_type, pool)
@@ -156,6 +164,20 @@ class StreamSource(AudioSource):
         return StreamReading(stream, self.filename, self.content_type)
 
 
+def _name(audio: object, attribute: str) -> str:
+    name = getattr(audio, attribute, None)
+    return name if name and isinstance(name, str) else "audio file"
+
+
+def _described(audio: object) -> str:
+    kind = type(audio)
+    if callable(getattr(audio, "iter_content", None)):  # requests would hold up the event loop
+        return f"a {kind.__name__}: pass its .content"
+    if isinstance(audio, type):
+        return f"the class {one_line(audio.__name__)}"
+    return one_line(kind.__name__)
+
+
 def _seekable(file: BinaryIO) -> bool:
     seekable = getattr(file, "seekable", None)
     return bool(seekable()) if callable(seekable) else hasattr(file, "seek")
@@ -170,6 +192,7 @@ Audio: TypeAlias = (
     | BinaryIO
     | IO[bytes]
     | AsyncIterable[bytes]
+    | AsyncReader
     | AudioSource
 )
 """What every method that takes audio accepts."""

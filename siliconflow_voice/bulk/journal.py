@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import csv
-import json
 import os
-import tempfile
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Literal, Self, TypeAlias, TypeVar
+from typing import Any, Self, TypeVar
 
 from siliconflow_voice.bulk.store import Record, State, Store
+from siliconflow_voice.bulk.tables import TableFormat, TableWriter, part_of, table_format
 from siliconflow_voice.bulk.writer import Writer
 from siliconflow_voice.errors import ConfigurationError, InvalidUploadError, JournalError
 
 __all__ = ["Journal"]
 
 T = TypeVar("T")
-ExportFormat: TypeAlias = Literal["csv", "jsonl"]
 
 _PAGE = 1000
 _STATES: dict[State, str] = {"sent": "unknown"}
@@ -130,9 +126,9 @@ class Journal:
         self,
         target: str | os.PathLike[str],
         *,
-        format: ExportFormat | None = None,  # noqa: A002 - the field's word
+        format: TableFormat | None = None,  # noqa: A002 - the field's word
     ) -> int:
-        """Write all its records to a file, at once or not at all; give their number.
+        """Write all its records to a file, which is replaced when they are complete; return their number.
 
         Each has ``audio`` (what it was called last), ``sha256``, ``model``, ``custom_name``, ``text``,
         ``state``, ``uri``, ``error``, ``trace_id``, ``attempts`` and ``at`` (UTC, of its latest change).
@@ -147,26 +143,17 @@ class Journal:
             JournalError: The journal can't be read.
             OSError: The file can't be written.
         """
-        path = Path(target)
-        chosen = self._check_export(path, format)
-        encoding = "utf-8-sig" if chosen == "csv" else "utf-8"
+        table = TableWriter(*self._check_export(Path(target), format))
         count, last = 0, 0
-        with tempfile.NamedTemporaryFile(
-            "w", encoding=encoding, newline="", dir=path.parent, prefix=f".{path.name}.", delete=False
-        ) as file:
-            try:
-                write = _csv_writer(file) if chosen == "csv" else partial(_write_jsonl, file)
-                while page := await self.transact(partial(_page, last)):
-                    await asyncio.to_thread(write, [_row(record) for _, record in page])
-                    count, last = count + len(page), page[-1][0]
-                await asyncio.to_thread(_sync, file)
-                file.close()
-                os.replace(file.name, path)  # noqa: PTH105 - of two paths that are strings
-            except BaseException:
-                with suppress(OSError):
-                    file.close()  # writes what is left, and fails where that has failed before
-                os.unlink(file.name)  # noqa: PTH108 - likewise
-                raise
+        try:
+            await asyncio.to_thread(table.begin)
+            while page := await self.transact(partial(_page, last)):
+                await asyncio.to_thread(table.write, [_row(record) for _, record in page])
+                count, last = count + len(page), page[-1][0]
+            await asyncio.to_thread(table.commit)
+        except BaseException:
+            table.discard()
+            raise
         return count
 
     async def transact(self, operation: Callable[[Store], T]) -> T:
@@ -193,14 +180,15 @@ class Journal:
         """End a run; for :func:`upload_many`."""
         self._taken = False
 
-    def _check_export(self, path: Path, asked: str | None) -> str:
-        chosen = path.suffix.removeprefix(".").lower() if asked is None else asked
-        if chosen not in {"csv", "jsonl"}:
-            wrong = repr(chosen) if chosen else "a file without a suffix"
-            raise ConfigurationError(f"An export is csv or jsonl, not {wrong}")
-        if os.path.realpath(path) == os.path.realpath(self.path):
-            raise ConfigurationError(f"The export would replace the journal {self.path} itself")
-        return chosen
+    def _check_export(self, path: Path, asked: str | None) -> tuple[Path, list[str], TableFormat]:
+        name = path.suffix.removeprefix(".").lower() if asked is None else asked
+        chosen = table_format(name)
+        if chosen is None:
+            got = repr(name) if name else "a file without a suffix"
+            raise ConfigurationError(f"An export must be csv or jsonl, got {got}")
+        if os.path.realpath(self.path) in {os.path.realpath(path), os.path.realpath(part_of(path))}:
+            raise ConfigurationError(f"{path} would overwrite the journal; export to another file")
+        return path, _FIELDS, chosen
 
 
 _FIELDS = [
@@ -217,18 +205,3 @@ def _row(record: Record) -> dict[str, Any]:
     row["state"] = _STATES.get(record.state, record.state)
     row["at"] = datetime.fromtimestamp(record.at, UTC).isoformat(timespec="milliseconds")
     return row
-
-
-def _csv_writer(file: IO[str]) -> Callable[[Iterable[dict[str, Any]]], None]:
-    writer = csv.DictWriter(file, _FIELDS)
-    writer.writeheader()
-    return writer.writerows
-
-
-def _sync(file: IO[str]) -> None:
-    file.flush()
-    os.fsync(file.fileno())
-
-
-def _write_jsonl(file: IO[str], rows: Iterable[dict[str, Any]]) -> None:
-    file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)

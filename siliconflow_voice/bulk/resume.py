@@ -105,7 +105,7 @@ async def resume(journal: Journal, uploader: Uploader, *, settle: float) -> Resu
     for voice in resumption.found.values():
         uploader.known.add(voice.uri)
     if not uploader.known.busy:
-        uploader.known.learn(voices)
+        uploader.known.learn(hash(voice.uri) for voice in voices)
     return resumption
 
 

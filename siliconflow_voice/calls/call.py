@@ -35,7 +35,7 @@ T = TypeVar("T")
 class Call(Generic[T]):
     """What the attempts of one call have in common.
 
-    Between its beginning and :meth:`over` nothing is raised but a cancellation: attempts come to values.
+    Nothing is raised before :meth:`over`, except a cancellation: attempts come to values.
     """
 
     operation: Operation[T]
@@ -44,7 +44,7 @@ class Call(Generic[T]):
     channel: Channel
     history: History
     retries: bool
-    """Whether the policy tries anything twice."""
+    """Whether the policy allows a second attempt."""
     _turn: int = field(init=False)
     _last: Failed | None = field(default=None, init=False)
     _transfer: Transfer | None = field(default=None, init=False)
@@ -56,7 +56,7 @@ class Call(Generic[T]):
         self._turn = self.gate.turn()
 
     async def attempt(self) -> Outcome[T]:
-        """Wait for the turn, send once, and search for what a lost answer may have stored."""
+        """Wait for the throttle, send once, and look up a voice whose answer was lost."""
         admission = await self._enter()
         if isinstance(admission, Failed):
             return admission
@@ -70,7 +70,7 @@ class Call(Generic[T]):
         return outcome
 
     def retryable(self, failed: Failed) -> bool:
-        """Whether another attempt can be made, and does no harm."""
+        """Return whether another attempt is possible and harmless."""
         match failed.failure:
             case Failure.NOT_SENT | Failure.REFUSED:
                 harmless = True
@@ -81,7 +81,7 @@ class Call(Generic[T]):
         return harmless and not failed.over and self.operation.replayable
 
     def waits(self, failed: Failed, seconds: float) -> None:
-        """Tell of a wait: the policy's or, where that is longer, the throttle's as far as it is known."""
+        """Report a wait: the policy's or, where that is longer, the throttle's as far as it is known."""
         self.history.waits(max(seconds, self.gate.opens_in()), self._finished(failed.error, failed.failure))
 
     def over(self, outcome: Outcome[T]) -> Success[T]:
@@ -100,14 +100,14 @@ class Call(Generic[T]):
         raise error
 
     def cancelled(self, error: asyncio.CancelledError) -> None:
-        """Note on a cancellation what it may leave behind."""
+        """Add a note to a cancellation, if the voice may have been stored."""
         if self._may_be_stored() and not self.operation.request.repeatable:
             self.operation.lost()
             what = f"{self.operation.request.operation} {self.operation.subject}"
-            error.add_note(f"{what}: all was sent, and the voice may have been stored")
+            error.add_note(f"{what}: all was sent, and the voice may have been stored: check list_voices()")
 
     async def _enter(self) -> Admission | Failed:
-        """Wait for the gate, but not past the deadline."""
+        """Wait for the throttle's gate, but not past the deadline."""
         tokens, retry = self.operation.request.tokens, self._was_overloaded()
         try:
             admission = self.gate.try_enter(tokens, retry=retry)
@@ -143,11 +143,14 @@ class Call(Generic[T]):
     def _out_of_time(self, how: str, why: str) -> Failed:
         if self._last is not None:
             return evolve(self._last, over=True)
-        error = APITimeoutError(f"The deadline {how} while waiting for the throttle{why}; nothing was sent")
+        error = APITimeoutError(
+            f"The deadline {how} while waiting for the throttle{why}; nothing was sent: "
+            "raise RetryPolicy.deadline, or make fewer calls at once"
+        )
         return Failed(error, Failure.NOT_SENT, over=True)
 
     async def _send(self, admission: Admission) -> Outcome[T]:
-        """Send once, record it, and tell the gate what came of it."""
+        """Send once, record the attempt, and report its result to the gate."""
         now = asyncio.get_running_loop().time()
         self.deadline.begin(now)
         self.history.begins(now)
@@ -167,7 +170,7 @@ class Call(Generic[T]):
         return outcome
 
     async def _exchange_on_a_live_connection(self) -> tuple[Outcome[T], bool]:
-        """Send once; at once again where the connection had been closed while it was idle."""
+        """Send once; immediately again if the connection had been closed while it was idle."""
         while True:
             transfer = self._transfer = Transfer(self.operation.sent)
             outcome = await self._exchange(transfer)
@@ -181,7 +184,11 @@ class Call(Generic[T]):
         except SiliconFlowError as error:
             return Failed(error, Failure.FINAL)
         answer = await self.channel.send(
-            operation.request, operation.payload(transfer), transfer, self.deadline.last_attempt
+            operation.request,
+            operation.payload(transfer),
+            transfer,
+            self.deadline.last_attempt,
+            operation.voices(),
         )
         if isinstance(answer, SiliconFlowError):
             return Failed(answer, classify(answer, body_sent=transfer.body_sent))
@@ -197,7 +204,7 @@ class Call(Generic[T]):
         return outcome
 
     def _may_be_stored(self) -> bool:
-        """Whether all of the body was sent in some attempt, and nobody knows what became of it."""
+        """Return whether some attempt sent the whole body, and its outcome is unknown."""
         if self._transfer is not None and self._transfer.body_sent:
             return True
         return any(attempt.failure is Failure.UNKNOWN for attempt in self.history.attempts[self._cleared :])
@@ -208,9 +215,11 @@ class Call(Generic[T]):
         final: SiliconFlowError = error
         if failure is Failure.UNKNOWN and not self.operation.repeatable:
             if not isinstance(error, AmbiguousUploadError):
-                final = AmbiguousUploadError(f"The upload's answer was lost: {error.message}")
+                final = AmbiguousUploadError(f"The upload's answer was lost: {error.summary}")
         elif self._is_stranded(failure):
-            final = SourceConsumedError(f"It failed, and the audio can't be read again: {error.message}")
+            final = SourceConsumedError(
+                f"The upload failed, and the audio can't be read again: {error.summary}"
+            )
         if final is not error:
             final.__cause__ = error
         if isinstance(final.__cause__, SiliconFlowError):
@@ -218,12 +227,12 @@ class Call(Generic[T]):
         return self._finished(final, failure)
 
     def _is_stranded(self, failure: Failure) -> bool:
-        """Whether it would be tried again, could the audio be read again."""
+        """Return whether only the audio, which can't be read again, prevents another attempt."""
         harmless = failure in {Failure.NOT_SENT, Failure.REFUSED}
         return harmless and self.retries and not self.operation.replayable
 
     def _finished(self, error: SiliconFlowError, failure: Failure) -> SiliconFlowError:
-        """Complete an error for the caller's eyes."""
+        """Return the error with the history of the call."""
         error.failure = failure
         error.attempts = self.history.attempts
         return error

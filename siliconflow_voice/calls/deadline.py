@@ -11,29 +11,29 @@ __all__ = ["Deadline"]
 class Deadline:
     """The loop's time by which a call has to end.
 
-    It runs from :meth:`begin` on. Until then, and where there are no *seconds*, there is no bound.
+    It starts with :meth:`begin`. Until then, and without *seconds*, there is no bound.
     """
 
     seconds: float | None
     """How long the call may take; None for no bound."""
     reserve: float = 0.0
-    """Seconds at its end in which nothing is sent: time to find out what became of the last attempt."""
+    """Seconds at its end in which nothing is sent: time to look up the outcome of the last attempt."""
     at: float | None = field(default=None, init=False)
-    """The end of all, or None."""
+    """The loop's time at which the call must end, or None."""
 
     @classmethod
     def by(cls, at: float | None) -> Deadline:
-        """Make one that runs already, and ends *at* a time of the loop's; None for no bound."""
+        """Return a deadline that has started, and ends *at* a time of the loop's; None for no bound."""
         deadline = cls(None)
         deadline.at = at
         return deadline
 
     def begin(self, now: float) -> None:
-        """Let the time run, unless it does already."""
+        """Start the deadline, unless it has started."""
         if self.at is None and self.seconds is not None:
             self.at = now + self.seconds
 
     @property
     def last_attempt(self) -> float | None:
-        """The end of attempts and of the waits between them, or None."""
+        """The loop's time at which attempts and the waits between them must end, or None."""
         return None if self.at is None else self.at - self.reserve

@@ -1,4 +1,4 @@
-"""The one way that every request goes: throttle, attempt, answer, and again if need be."""
+"""The one way that every request goes: throttle, attempt, answer, and a retry if need be."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ class Engine:
         return None if deadline is None else now + deadline
 
     async def call(self, operation: Operation[T], deadline: Deadline) -> Success[T]:
-        """Do what an operation asks for: until it succeeds, fails for good, or the policy has had enough.
+        """Carry out an operation, until it succeeds, fails for good, or the policy allows no more attempts.
 
         Raises:
-            SiliconFlowError: It failed; with the history of the call.
+            SiliconFlowError: It failed; the error has the history of the call.
         """
         request, settings = operation.request, self.settings
         call = Call(

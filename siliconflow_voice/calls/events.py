@@ -1,4 +1,4 @@
-"""What a client tells ``on_event``: each attempt, each wait, each outcome."""
+"""The events that ``on_event`` is called with: each attempt, each wait, each outcome."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = ["AttemptEvent", "Event", "OutcomeEvent", "QueueEvent", "WaitEvent"]
 
 @frozen
 class AttemptEvent:
-    """An attempt ended, well or not."""
+    """An attempt ended, with success or failure."""
 
     call: int
-    """Tells the calls of one client apart."""
+    """The number of the call, unique among the client and its siblings."""
     operation: str
     """The client's method: ``upload_voice``, ``list_voices`` …"""
     subject: str
-    """What it is about: the ``custom_name``, or the uri."""
+    """The ``custom_name``, or the uri."""
     attempt: Attempt
 
 
@@ -47,7 +47,7 @@ class WaitEvent:
     subject: str
     seconds: float
     error: SiliconFlowError
-    """What it waits because of."""
+    """The failure that is waited out."""
 
 
 @frozen
@@ -58,10 +58,10 @@ class OutcomeEvent:
     operation: str
     subject: str
     seconds: float
-    """From the call to its end, waits included."""
+    """Seconds from the beginning of the call to its end, waits included."""
     attempts: tuple[Attempt, ...]
     error: SiliconFlowError | None
-    """What it raised, or None if it succeeded."""
+    """The error that the call raised, or None if it succeeded."""
 
 
 Event: TypeAlias = "AttemptEvent | QueueEvent | WaitEvent | OutcomeEvent"

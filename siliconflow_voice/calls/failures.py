@@ -1,4 +1,4 @@
-"""What a failure means: for the voice that was to be made, for the throttle, and for the connection. Pure."""
+"""What a failure means for the voice, for the throttle and for the connection. Pure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _REQUEST_TIMEOUT = 408
 
 
 def classify(error: SiliconFlowError, *, body_sent: bool) -> Failure:
-    """Class a failed attempt.
+    """Return the class of a failed attempt.
 
     ==========================================  ========================  =====================
     error                                       body not handed over      body handed over whole
@@ -57,10 +57,10 @@ def classify(error: SiliconFlowError, *, body_sent: bool) -> Failure:
 
 
 def verdict_on(error: SiliconFlowError, failure: Failure, *, sending: bool) -> Verdict:
-    """Return what a failure tells the throttle; *sending* is whether part of the body had left."""
+    """Return what a failure means for the throttle; *sending* is whether part of the body was sent."""
     match error:
         case RateLimitError(kind=kind) if failure is Failure.REFUSED:
-            return Verdict.TOKENS_REFUSED if kind in {"tpm", "tpd"} else Verdict.REQUESTS_REFUSED
+            return Verdict.TOKENS_REFUSED if kind == "tpm" else Verdict.REQUESTS_REFUSED
         case OverloadedError():
             return Verdict.OVERLOADED
         case APIConnectionError() if failure is Failure.NOT_SENT and sending:
@@ -71,7 +71,7 @@ def verdict_on(error: SiliconFlowError, failure: Failure, *, sending: bool) -> V
 
 
 def is_stale(outcome: Outcome[Any], transfer: Transfer) -> bool:
-    """Whether an attempt failed only since its connection, used before, had been closed while it was idle."""
+    """Return whether an attempt failed only because its connection had been closed while it was idle."""
     return (
         isinstance(outcome, Failed)
         and outcome.failure is Failure.NOT_SENT

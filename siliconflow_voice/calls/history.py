@@ -1,4 +1,4 @@
-"""The history of one call, and what it tells of it: events and lines of the log."""
+"""The history of one call, and what is reported from it: events and log records."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ logger = logging.getLogger("siliconflow_voice")
 
 @define(eq=False)
 class History:
-    """What a call has done so far."""
+    """The attempts of one call so far."""
 
     number: int
-    """Tells the calls of one client apart."""
+    """The number of the call, unique among the client and its siblings."""
     operation: str
     subject: str
     on_event: Callable[[Event], object] | None
@@ -41,7 +41,7 @@ class History:
         self._began = now
 
     def ended(self, outcome: Success[Any] | Failed) -> None:
-        """Record what an attempt came to, and tell it."""
+        """Record an attempt, and report it."""
         now = asyncio.get_running_loop().time()
         attempt = Attempt(
             number=len(self.attempts) + 1,
@@ -60,7 +60,7 @@ class History:
             attempt.seconds,
             attempt.trace_id,
         )
-        self._tell(AttemptEvent(self.number, self.operation, self.subject, attempt))
+        self._report(AttemptEvent(self.number, self.operation, self.subject, attempt))
 
     def queues(self, seconds: float, ahead: int) -> None:
         """Tell that the call begins to wait for its first turn."""
@@ -68,16 +68,16 @@ class History:
         self._tell(QueueEvent(self.number, self.operation, self.subject, seconds, ahead))
 
     def waits(self, seconds: float, error: SiliconFlowError) -> None:
-        """Tell that the call waits before it is tried again."""
+        """Report that the call waits before its next attempt."""
         logger.info("%s %s: waits %.2f s after %s", self.operation, self.subject, seconds, error)
-        self._tell(WaitEvent(self.number, self.operation, self.subject, seconds, error))
+        self._report(WaitEvent(self.number, self.operation, self.subject, seconds, error))
 
     def over(self, error: SiliconFlowError | None) -> None:
-        """Tell that the call is over, and what it raises."""
+        """Report that the call is over, and the error that it raises."""
         seconds = asyncio.get_running_loop().time() - self._started
-        self._tell(OutcomeEvent(self.number, self.operation, self.subject, seconds, self.attempts, error))
+        self._report(OutcomeEvent(self.number, self.operation, self.subject, seconds, self.attempts, error))
 
-    def _tell(self, event: Event) -> None:
+    def _report(self, event: Event) -> None:
         if self.on_event is not None:
             guarded(self.on_event, event)
 
@@ -95,8 +95,8 @@ def _facts(outcome: Success[Any] | Failed) -> dict[str, Any]:
 
 
 def guarded(callback: Callable[..., object], *arguments: object) -> None:
-    """Call what the user passed; if it fails, that is logged, and the upload goes on."""
+    """Call a user's callback; what it raises is logged, and the call goes on."""
     try:
         callback(*arguments)
     except Exception:
-        logger.exception("%r failed", callback)
+        logger.exception("The callback %r raised; the call goes on", callback)

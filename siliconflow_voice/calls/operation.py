@@ -7,8 +7,9 @@ from typing import Generic, TypeAlias, TypeVar
 
 from attrs import define, frozen
 
+from siliconflow_voice.api.answers import Answer
 from siliconflow_voice.api.requests import Request
-from siliconflow_voice.api.responses import Answer
+from siliconflow_voice.api.voicelist import VoiceList
 from siliconflow_voice.audio.blocks import Block
 from siliconflow_voice.errors import SiliconFlowError
 from siliconflow_voice.models import Attempt, Failure
@@ -21,24 +22,24 @@ T = TypeVar("T")
 
 @frozen
 class Success(Generic[T]):
-    """What was asked for."""
+    """An attempt that succeeded."""
 
     value: T
     status: int | None = None
-    """Of the answer that it was read from; None if it was found otherwise."""
+    """The HTTP status of the answer; None if the value was found in the account's list."""
     trace_id: str | None = None
     attempts: tuple[Attempt, ...] = ()
-    """The history of the call, once that is over."""
+    """The history of the call, once it is over."""
 
 
 @frozen
 class Failed:
-    """An attempt that went wrong."""
+    """An attempt that failed."""
 
     error: SiliconFlowError
     failure: Failure
     over: bool = False
-    """Whether there is no time for another."""
+    """Whether there is no time for another attempt."""
 
 
 Outcome: TypeAlias = "Success[T] | Failed"
@@ -46,31 +47,31 @@ Outcome: TypeAlias = "Success[T] | Failed"
 
 @define(eq=False)
 class Operation(Generic[T]):
-    """One thing to be done by a request, however many attempts it takes.
+    """What a call is about: one request, however many attempts it takes.
 
-    As it stands, it has no audio and may be repeated; an upload is the kind that overrides the rest.
+    This class has no audio and may be repeated; an upload overrides both.
     """
 
     request: Request
     parse: Callable[[Answer], T | SiliconFlowError]
-    """Reads an answer: to the value, or to the error that it is."""
+    """Returns the value that an answer has, or the error that it stands for."""
     subject: str
-    """What it is about, for events and logs: the ``custom_name``, or the uri."""
+    """The ``custom_name`` or the uri, for events and logs."""
     size: int | None = 0
     """Bytes of audio, or None for a stream."""
 
     @property
     def replayable(self) -> bool:
-        """Whether its body can be read from the start."""
+        """Whether the body can be read from the start again."""
         return True
 
     @property
     def repeatable(self) -> bool:
-        """Whether it may be sent again when nobody knows what became of the last attempt."""
+        """Whether it may be sent again when the outcome of the last attempt is unknown."""
         return self.request.repeatable
 
     def payload(self, transfer: Transfer) -> RequestPayload | None:
-        """Return the body, fresh for an attempt."""
+        """Return a fresh body for one attempt."""
         envelope = self.request.envelope
         return None if envelope is None else RequestPayload(envelope, self.blocks(), self.size, transfer)
 
@@ -78,21 +79,25 @@ class Operation(Generic[T]):
         """Return the audio from its start, or None if there is none."""
         return None
 
+    def voices(self) -> VoiceList | None:
+        """Return what accepts the voices of a list in this attempt, or None if it is not a list."""
+        return None
+
     def sent(self, audio: int) -> None:
-        """Called with the bytes of audio that were handed over so far."""
+        """Called with the bytes of audio handed over so far."""
 
     def waits(self) -> None:
         """Called before a long wait: release memory."""
 
     async def begins(self) -> None:
-        """Called when an attempt has its turn, before its first byte; what this raises ends the call."""
+        """Called before the first byte of an attempt; what this raises ends the call."""
 
     def ended(self) -> None:
-        """Called when an attempt is over, and so is the search for what it may have stored."""
+        """Called when an attempt is over, its search included."""
 
     async def search(self, unknown: Failed) -> Outcome[T]:
-        """Return what became of an attempt whose outcome is unknown; the same if that can't be told."""
+        """Return the outcome of an attempt whose answer was lost; *unknown* itself if it can't be found."""
         return unknown
 
     def lost(self) -> None:
-        """Called at the end if what was sent may have been stored, and no search has told."""
+        """Called at the end of a call whose outcome is still unknown."""

@@ -28,25 +28,26 @@ class RetryPolicy:
     """How often a call is tried, and how long it waits in between.
 
     Failures (a lost connection, a timeout, a 500) are counted: after ``attempts`` of them the last is raised.
-    Being told to slow down (429 per minute or hour, 503) is no failure of the request's, and is waited out
-    until ``deadline``. The wait is drawn from ``0 … min(wait_max, wait_initial · 2ⁿ)`` ("full jitter"), or is
-    what ``Retry-After`` says. After a 429 it is the :class:`Throttle` that says when there is room again.
+    Throttling (429 per minute or hour, 503) is not counted as a failure, and is waited out until
+    ``deadline``. The wait is drawn from ``0 … min(wait_max, wait_initial · 2ⁿ)`` ("full jitter"), or is
+    ``Retry-After``, if that is longer. After a 429, the :class:`Throttle` decides when the next attempt goes.
+    A connection that was closed while it was idle is replaced at once: that costs no attempt and no wait.
     """
 
     attempts: int = field(default=6, validator=at_least_one)
-    """Failures, refusals not counted, after which a call gives up. 1 means that nothing is tried twice."""
+    """Failures after which a call gives up, throttling not counted. 1 means that nothing is retried."""
     deadline: float | None = field(default=600.0, validator=positive_or_none)
-    """Seconds that a call may take in all, its waits included; None for no bound."""
+    """Seconds that a call may take as a whole, waits included; None for no bound."""
     wait_initial: float = field(default=0.5, validator=positive)
     """Seconds: the longest wait before the second attempt."""
     wait_max: float = field(default=30.0, validator=positive)
-    """Seconds: the longest wait of our own choosing."""
+    """Seconds: the longest back-off."""
     max_retry_after: float = field(default=120.0, validator=positive)
-    """Seconds: a ``Retry-After`` above this is not waited for; the error is raised."""
+    """Seconds: with a longer ``Retry-After``, the error is raised at once."""
 
     @classmethod
     def none(cls) -> RetryPolicy:
-        """Try once: every failure is raised as it comes."""
+        """Return a policy without retries: every failure is raised at once."""
         return cls(attempts=1)
 
     def backoff(self, failures: int) -> float:
@@ -55,10 +56,10 @@ class RetryPolicy:
         return random.uniform(0, ceiling)  # noqa: S311 - to spread load, not to hide anything
 
     async def call(self, call: Call[T]) -> Outcome[T]:
-        """Make attempts until one succeeds or fails for good, or no tries or no time are left.
+        """Make attempts until one succeeds or fails for good, or no attempts or no time are left.
 
         Returns:
-            What the last attempt came to.
+            The outcome of the last attempt.
         """
         first = await call.attempt()
         if isinstance(first, Success):
@@ -116,7 +117,7 @@ class _Decider(Generic[T]):
         error = _outcome(state).error
         if isinstance(error, APIStatusError) and (error.retry_after or 0) > self.policy.max_retry_after:
             return True
-        # To wait for what can't be tried any more would only delay the bad news.
+        # To wait for an attempt that will not be made would only delay the error.
         now, until = asyncio.get_running_loop().time(), self.call.deadline.last_attempt
         return until is not None and now + state.upcoming_sleep >= until
 
@@ -125,6 +126,6 @@ class _Decider(Generic[T]):
 
 
 def _outcome(state: RetryCallState) -> Any:
-    """Return what an attempt came to; None if it was cancelled, which tenacity then raises again."""
+    """Return the outcome of an attempt; None if it was cancelled, which tenacity then raises again."""
     outcome = state.outcome
     return None if outcome is None or outcome.failed else outcome.result()

@@ -14,16 +14,20 @@ from siliconflow_voice.calls.retry import RetryPolicy
 from siliconflow_voice.throttle.throttle import Throttle
 from siliconflow_voice.transport import origin
 from siliconflow_voice.transport.origin import Origin, Secret
+from siliconflow_voice.transport.pasted import APIKey
+from siliconflow_voice.transport.proxy import Proxy
 from siliconflow_voice.transport.timeouts import Timeouts
-from siliconflow_voice.validation import callback, kind
+from siliconflow_voice.validation import at_least_one, callback, kind
 
-__all__ = ["ClientOptions", "Settings"]
+__all__ = ["MAX_LIST_BYTES", "ClientOptions", "Settings"]
+
+MAX_LIST_BYTES = 256 << 20
 
 
 class ClientOptions(TypedDict, total=False):
-    """What :meth:`VoiceClient.with_options` changes; each is an argument of :class:`VoiceClient`."""
+    """The options that :meth:`VoiceClient.with_options` accepts: arguments of :class:`VoiceClient`."""
 
-    api_key: str | None
+    api_key: APIKey | None
     base_url: str | None
     retry: RetryPolicy
     throttle: Throttle | None
@@ -31,11 +35,14 @@ class ClientOptions(TypedDict, total=False):
     limits: AudioLimits | None
     on_event: Callable[[Event], object] | None
     allow_http: bool
+    max_list_bytes: int
+    proxy: str | None
+    trust_env: bool
 
 
 @frozen
 class Settings:
-    """What a client was told; ``attrs.evolve`` checks what it changes.
+    """The options of a client; ``attrs.evolve`` validates what it changes.
 
     Raises:
         ConfigurationError: There is no key, the address is invalid, or an option is of the wrong kind.
@@ -48,12 +55,24 @@ class Settings:
     limits: AudioLimits | None = field(validator=kind(AudioLimits, or_none=True))
     on_event: Callable[[Event], object] | None = field(validator=callback)
     allow_http: bool
+    max_list_bytes: int = field(validator=at_least_one)
+    proxy: str | None = field(repr=False)
+    trust_env: bool
 
     def __attrs_post_init__(self) -> None:
         if not self.allow_http:
             origin.check_encrypted(self.base_url)
+        self.way()  # an address that is not one is refused now, not at the first request
+
+    def way(self) -> Proxy | None:
+        """Return the proxy that requests go through, or None.
+
+        Raises:
+            ConfigurationError: Its address is invalid.
+        """
+        return Proxy.of(self.proxy, trust_env=self.trust_env, target=self.base_url)
 
     @property
     def origin(self) -> Origin:
-        """The key and where it goes: what tells accounts apart."""
+        """The key and its address, by which accounts are told apart."""
         return Origin(self.api_key, self.base_url)

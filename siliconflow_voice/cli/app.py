@@ -1,4 +1,4 @@
-"""The commands, their arguments, and what their exit statuses mean."""
+"""The command's entry: finds the subcommand, runs it, and turns its errors into exit statuses."""
 
 from __future__ import annotations
 
@@ -7,39 +7,62 @@ from collections.abc import Sequence
 from inspect import iscoroutine
 from signal import SIGINT
 
-from cyclopts import App, CycloptsError
-from rich.console import Console
+from cyclopts import App, CycloptsError, Group, UnusedCliTokensError
 
 from siliconflow_voice.cli.bulk import bulk
-from siliconflow_voice.cli.endings import BAD_USAGE, BY_SIGNAL
-from siliconflow_voice.cli.streams import complain, open_closed_ones
+from siliconflow_voice.cli.exits import BAD_USAGE, BY_SIGNAL, STOPPED
+from siliconflow_voice.cli.terminal import open_closed_streams, print_error
+from siliconflow_voice.errors import ConfigurationError, InvalidUploadError, SiliconFlowError
 from siliconflow_voice.version import __version__
 
-__all__ = ["app", "run"]
+__all__ = ["app", "execute", "run"]
 
 app = App(
     name="siliconflow-voice",
     help="Upload reference voices to SiliconFlow.",
     version=__version__,
     help_format="markdown",
+    group_parameters=Group("Options", sort_key=5),
 )
+app["--help"].help = "Show this help and exit."
+app["--version"].help = "Show the version and exit."
 app.command(bulk)
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run a command to its end, and give its exit status: 2 for arguments of no use, 130 if interrupted."""
-    open_closed_ones()
+    """Run a command in an event loop of its own, and return its exit status: 130 if it was interrupted."""
+    open_closed_streams()
     try:
-        command, bound, _ = app.parse_args(
-            list(arguments), exit_on_error=False, print_error=True, error_console=Console(stderr=True)
-        )
-    except CycloptsError:
+        return asyncio.run(execute(arguments))
+    except KeyboardInterrupt:
+        print_error("interrupted")
+        return BY_SIGNAL + SIGINT
+
+
+async def execute(arguments: Sequence[str]) -> int:
+    """Run a command, and return its exit status: 2 for invalid arguments or settings, 3 if it can't go on."""
+    try:
+        command, bound, _ = app.parse_args(list(arguments), exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        print_error(_explained(error))
         return BAD_USAGE
     try:
         result = command(*bound.args, **bound.kwargs)
         if iscoroutine(result):
-            result = asyncio.run(result)
-    except KeyboardInterrupt:
-        complain("interrupted")
-        return BY_SIGNAL + SIGINT
+            result = await result
+    except (ConfigurationError, InvalidUploadError) as error:
+        print_error(str(error))
+        return BAD_USAGE
+    except SiliconFlowError as error:
+        print_error(str(error))
+        return STOPPED
     return result if isinstance(result, int) else 0
+
+
+def _explained(error: CycloptsError) -> str:
+    """Return what is wrong with the arguments, and where to look."""
+    problem = str(error)
+    if isinstance(error, UnusedCliTokensError):
+        problem = f"Unexpected argument: {' '.join(error.unused_tokens or ())}."
+    usage = " ".join(["siliconflow-voice", *(error.command_chain or ()), "--help"])
+    return f"{problem} For usage, run: {usage}"

@@ -1,148 +1,200 @@
-"""The command ``bulk``: uploads all recordings of a manifest."""
+"""The command ``bulk``: uploads all recordings of a manifest, or checks them without sending anything."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
+from attrs import asdict, frozen
+from cyclopts import Group, Parameter
 from cyclopts.validators import Number
 
 from siliconflow_voice.api.requests import Encoding
+from siliconflow_voice.bulk.checking import CheckReport, Problem, check_manifest
 from siliconflow_voice.bulk.manifest import Manifest
-from siliconflow_voice.cli.check import check
-from siliconflow_voice.cli.endings import BAD_USAGE, STOPPED
-from siliconflow_voice.cli.files import check_files, failures_of, how_to_run_again, journal_of
-from siliconflow_voice.cli.handing_in import hand_in
-from siliconflow_voice.cli.keys import find_key
+from siliconflow_voice.cli.exits import ALL_DONE, SOME_FAILED, Interruption
+from siliconflow_voice.cli.files import Files
+from siliconflow_voice.cli.options import Connection, Count, Flag, MaybeCount
 from siliconflow_voice.cli.outputs import Outputs
-from siliconflow_voice.cli.progress import screen_of
-from siliconflow_voice.cli.running import Run
-from siliconflow_voice.cli.signals import Interruption
-from siliconflow_voice.cli.streams import Stdout, complain
+from siliconflow_voice.cli.progress import progress_on
+from siliconflow_voice.cli.run import Run, conclude
+from siliconflow_voice.cli.stats import Stats
 from siliconflow_voice.cli.summary import Summary
-from siliconflow_voice.cli.tally import Tally
-from siliconflow_voice.client import VoiceClient
-from siliconflow_voice.errors import ConfigurationError, InvalidUploadError, SiliconFlowError
+from siliconflow_voice.cli.terminal import (
+    Stdout,
+    format_bytes,
+    format_duration,
+    is_watched,
+    shortened,
+)
 from siliconflow_voice.throttle.throttle import Throttle
 from siliconflow_voice.uploads.values import DEFAULT_MODEL
 
-__all__ = ["bulk"]
+__all__ = ["Limits", "Rows", "bulk"]
 
-_FLAG = Parameter(negative=(), show_default=False)
-_COUNT = Parameter(validator=Number(gte=1))
+
+@Parameter(name="*", group=Group("Manifest", sort_key=2))
+@frozen
+class Rows:
+    """How the manifest is read."""
+
+    model: str = DEFAULT_MODEL
+    """Model for rows that don't set one."""
+    encoding: Encoding = "multipart"
+    """How audio is sent, for rows that don't set it."""
+    manifest_encoding: str = "utf-8"
+    """Text encoding of the manifest; use gb18030 for a CSV saved by Excel on Chinese Windows."""
+    root: Path | None = None
+    """Folder that audio paths are relative to and must stay in (default: the manifest's folder)."""
+    allow_outside: Flag = False
+    """Allow audio paths that lead out of that folder (default: off; such rows fail)."""
+
+    def of(self, manifest: Path) -> Manifest:
+        """Return the rows of a manifest.
+
+        Raises:
+            InvalidUploadError: It is not a .csv, .jsonl or .ndjson file.
+            ConfigurationError: The encoding of its text is unknown.
+        """
+        return Manifest(
+            manifest,
+            encoding=self.manifest_encoding,
+            root=self.root,
+            allow_outside=self.allow_outside,
+            model=self.model,
+            upload_encoding=self.encoding,
+        )
+
+
+@Parameter(name="*", group=Group("Limits", sort_key=3))
+@frozen
+class Limits:
+    """How fast a run may be."""
+
+    concurrency: Count = 16
+    """Most requests in flight at once."""
+    requests_per_minute: MaybeCount = None
+    """The account's limit, never exceeded (default: learned, at the cost of about a dozen 429s)."""
+    tokens_per_minute: MaybeCount = None
+    """The account's token limit, never exceeded; a character of text counts as a token (default: learned)."""
+
+    def throttle(self) -> Throttle:
+        """Return a throttle that keeps to them."""
+        return Throttle(
+            max_concurrency=self.concurrency,
+            requests_per_minute=self.requests_per_minute,
+            tokens_per_minute=self.tokens_per_minute,
+        )
+
+
+_FILES, _ROWS, _LIMITS, _CONNECTION = Files(), Rows(), Limits(), Connection()
 
 
 async def bulk(
     manifest: Path,
     /,
     *,
-    journal: Path | None = None,
-    check_only: Annotated[bool, Parameter(name="--check", negative=(), show_default=False)] = False,
-    results: Path | None = None,
-    failures: Path | None = None,
-    report: Path | None = None,
-    json: Annotated[bool, _FLAG] = False,
-    concurrency: Annotated[int, _COUNT] = 16,
-    requests_per_minute: Annotated[int | None, _COUNT] = None,
-    tokens_per_minute: Annotated[int | None, _COUNT] = None,
-    model: str = DEFAULT_MODEL,
-    encoding: Encoding = "multipart",
-    manifest_encoding: str = "utf-8",
-    root: Path | None = None,
-    allow_outside: Annotated[bool, _FLAG] = False,
-    api_key_file: Path | None = None,
-    base_url: str | None = None,
+    check: Flag = False,
+    json: Flag = False,
     settle: Annotated[float, Parameter(validator=Number(gte=0))] = 10.0,
+    files: Files = _FILES,
+    rows: Rows = _ROWS,
+    limits: Limits = _LIMITS,
+    connection: Connection = _CONNECTION,
 ) -> int:
-    """Upload all recordings of a manifest, and go on where an earlier run ended.
+    """Upload every recording listed in a manifest, and resume where an earlier run stopped.
 
     The manifest is a CSV or JSON Lines file with the columns audio, custom_name and text, and optionally
-    model and encoding. The key comes from SILICONFLOW_API_KEY, a file, or a prompt.
+    model and encoding.
 
-    Exit status: 0 if all is done, 1 if some failed, 2 for bad usage, 3 if the run was stopped early, 130, 143
-    or 129 if it was interrupted. The same command then goes on, and sends nothing again that is known to be
-    there.
+    Run the same command again to resume: uploads that are known to be stored are not sent twice.
+
+    Exit status: 0 all done; 1 some rows failed; 2 invalid usage; 3 stopped early by an error that would hit
+    every upload (a bad key, a daily quota); 130, 143 or 129 interrupted by a signal.
 
     Parameters
     ----------
     manifest
-        A .csv, .jsonl or .ndjson file.
-    journal
-        What was sent and what came of it; by default beside the manifest: NAME.journal, for
-        NAME.failures.csv too.
-    check_only
-        Look at all rows and recordings, say what is wrong with them, and send nothing.
-    results
-        Write all outcomes to a .csv or .jsonl file.
-    failures
-        Where failures go, as a manifest to run again; by default beside the manifest: NAME.failures.csv.
-    report
-        Write an HTML report, with a timeline.
+        The .csv, .jsonl or .ndjson file that lists the recordings.
+    check
+        Check all rows and recordings, list every problem, and send nothing (default: off).
     json
-        Write a JSON object for each outcome, and one for the end, to standard output.
-    concurrency
-        The most requests under way at once.
-    requests_per_minute
-        The account's limit, if you know it; it is learned otherwise.
-    tokens_per_minute
-        Likewise; a character of the text is taken for a token.
-    model
-        For rows that name none.
-    encoding
-        For rows that name none.
-    manifest_encoding
-        Of the manifest's text: gb18030 for what Excel saves on Chinese Windows.
-    root
-        What paths are relative to, and must stay in; by default the manifest's folder.
-    allow_outside
-        Take recordings from anywhere.
-    api_key_file
-        A file with nothing in it but the key.
-    base_url
-        The API's address; by default SILICONFLOW_BASE_URL, or the cloud in China.
+        Print one JSON object per outcome and one at the end, for programs (default: off).
     settle
-        Seconds since the end of an earlier run after which a voice that is not listed is taken not to exist.
+        Seconds to wait, when resuming, before an upload that is missing from the voice list is sent again.
+    files
+        What it writes.
+    rows
+        How the manifest is read.
+    limits
+        How fast it may be.
+    connection
+        How the service is reached.
     """
     stdout = Stdout()
-    try:
-        source = Manifest(
-            manifest,
-            encoding=manifest_encoding,
-            root=root,
-            allow_outside=allow_outside,
-            model=model,
-            upload_encoding=encoding,
-        )
-        total = await source.scan()
-        if check_only:
-            return await check(source, stdout, requests_per_minute=requests_per_minute, as_json=json)
-        path, failures = journal or journal_of(manifest), failures or failures_of(manifest)
-        check_files(
-            {"the manifest": manifest, "--journal": path, "--api-key-file": api_key_file},
-            {"--results": results, "--failures": failures, "--report": report},
-        )
-        throttle = Throttle(
-            max_concurrency=concurrency,
-            requests_per_minute=requests_per_minute,
-            tokens_per_minute=tokens_per_minute,
-        )
-        tally, interruption = Tally(total), Interruption()
-        screen = screen_of(stdout, tally, manifest.name, as_json=json)
-        client = VoiceClient(
-            find_key(api_key_file), base_url=base_url, throttle=throttle, on_event=tally.event
-        )
-        again = how_to_run_again(failures, manifest, path, root=root, encoding=manifest_encoding)
-        with interruption.catching():
-            with Outputs(results=results, failures=failures) as outputs:
-                run = Run(source, throttle, outputs, tally, screen, stdout, interruption)
-                async with client:
-                    ending = await run.carry_out(client, path, concurrency=2 * concurrency, settle=settle)
-            summary = Summary(manifest, client.base_url, path, outputs.failures, again, ending, tally)
-            return hand_in(summary, stdout, outputs.sample, report=report, as_json=json)
-    except (ConfigurationError, InvalidUploadError) as error:
-        complain(str(error))
-        return BAD_USAGE
-    except SiliconFlowError as error:
-        complain(str(error))
-        return STOPPED
+    source = rows.of(manifest)
+    total = await source.scan()
+    if check:
+        return await _check(source, stdout, requests_per_minute=limits.requests_per_minute, as_json=json)
+    again = files.how_to_run_again(manifest, root=rows.root, encoding=rows.manifest_encoding)
+    journal, failures = files.journal_of(manifest), files.failures_of(manifest)
+    files.check(manifest, connection.api_key_file)
+    outputs = Outputs(results=files.results, failures=failures)
+    stats, interruption = Stats(total), Interruption()
+    progress = progress_on(stdout, stats, manifest, failures=failures, as_json=json)
+    client = connection.client(throttle=limits.throttle(), on_event=stats.event)
+    run = Run(source, outputs, stats, progress, stdout, interruption)
+    with interruption.at_signals():
+        async with client:
+            ended = await run.carry_out(client, journal, concurrency=2 * limits.concurrency, settle=settle)
+        summary = Summary(manifest, client.base_url, journal, outputs.failures, again, ended, stats)
+        return conclude(summary, stdout, outputs.sample, report=files.report, as_json=json)
+
+
+async def _check(
+    manifest: Manifest, stdout: Stdout, *, requests_per_minute: int | None, as_json: bool
+) -> int:
+    """Print each problem with its line and column, then the totals; return the exit status.
+
+    Raises:
+        SiliconFlowError: There is no room for temporary files, or standard output can't be written.
+    """
+    console = stdout.console()
+
+    def show(problem: Problem) -> None:
+        if as_json:
+            stdout.event("problem", **asdict(problem))
+        else:
+            console.print(shortened(str(problem)), soft_wrap=True)
+        if failure := stdout.failure():
+            raise failure
+
+    watched = is_watched(console) and not as_json
+    with console.status("Checking all rows and recordings …") if watched else nullcontext():
+        report = await check_manifest(manifest, on_problem=show)
+    seconds = None if requests_per_minute is None else report.rows / requests_per_minute * 60
+    if as_json:
+        stdout.event("checked", **asdict(report), seconds_at_this_rate=seconds)
+    else:
+        for line in _totals(report, requests_per_minute, seconds):
+            console.print(line, soft_wrap=True)
+    if failure := stdout.failure():
+        raise failure
+    return SOME_FAILED if report.problems else ALL_DONE
+
+
+def _totals(report: CheckReport, rate: int | None, seconds: float | None) -> Iterable[str]:
+    problems = f"{report.problems:,} problem{'' if report.problems == 1 else 's'}"
+    rows = f"{report.rows:,} row{'' if report.rows == 1 else 's'}"
+    yield f"{rows}, {problems if report.problems else 'no problems'}. Nothing was sent."
+    unmeasured = f" ({report.unmeasured:,} of unknown duration)" if report.unmeasured else ""
+    yield (
+        f"{format_bytes(report.audio_bytes)} of audio, {format_duration(report.audio_seconds)}{unmeasured}; "
+        f"{format_bytes(report.body_bytes)} to send."
+    )
+    if rate is None or seconds is None:
+        yield "To estimate how long the upload takes, pass --requests-per-minute."
+    else:
+        yield f"At {rate:,} requests a minute, the upload takes {format_duration(seconds)}."

@@ -1,4 +1,4 @@
-"""The files of a run, beside its manifest: what they are called, and that none replaces another."""
+"""The files of a bulk run, beside its manifest: their names, and that none overwrites another."""
 
 from __future__ import annotations
 
@@ -7,69 +7,88 @@ import itertools
 import os
 from pathlib import Path
 
+from attrs import frozen
+from cyclopts import Group, Parameter
+
+from siliconflow_voice.bulk.tables import part_of
 from siliconflow_voice.errors import ConfigurationError
 
-__all__ = ["check_files", "failures_of", "how_to_run_again", "journal_of"]
+__all__ = ["Files"]
 
 _FAILURES = ".failures"
 
 
-def journal_of(manifest: Path) -> Path:
-    """Give the journal of a manifest.
+@Parameter(name="*", group=Group("Files", sort_key=1))
+@frozen
+class Files:
+    """The files that a run writes."""
 
-    That of ``voices.failures.csv`` is that of ``voices.csv``, which has them too: with a journal of its own,
-    what was mended there would be uploaded a second time by the next run of ``voices.csv``.
-    """
-    stem = manifest.stem
-    while stem != _FAILURES and stem.endswith(_FAILURES):
-        stem = stem.removesuffix(_FAILURES)
-    return manifest.with_name(f"{stem}.journal")
+    journal: Path | None = None
+    """Record uploads and their results here, to resume from (default: NAME.journal beside the manifest)."""
+    results: Path | None = None
+    """Write every row's outcome to this .csv or .jsonl file (default: none)."""
+    failures: Path | None = None
+    """Write failed rows here, as a manifest you can run again (default: NAME.failures.csv beside the
+    manifest)."""
+    report: Path | None = None
+    """Write an HTML report with a timeline of the run (default: none)."""
 
+    def journal_of(self, manifest: Path) -> Path:
+        """Return the journal of a manifest.
 
-def failures_of(manifest: Path) -> Path:
-    """Give the file for the failures of a manifest."""
-    return manifest.with_name(f"{manifest.stem}{_FAILURES}.csv")
+        ``voices.failures.csv`` shares that of ``voices.csv``: with a journal of its own, a row that was
+        corrected there would be uploaded a second time by the next run of ``voices.csv``.
+        """
+        stem = manifest.stem
+        while stem != _FAILURES and stem.endswith(_FAILURES):
+            stem = stem.removesuffix(_FAILURES)
+        return self.journal or manifest.with_name(f"{stem}.journal")
 
+    def failures_of(self, manifest: Path) -> Path:
+        """Return the file for the failures of a manifest."""
+        return self.failures or manifest.with_name(f"{manifest.stem}{_FAILURES}.csv")
 
-def how_to_run_again(
-    failures: Path, manifest: Path, journal: Path, *, root: Path | None, encoding: str
-) -> str:
-    """Say with what options the failures of a manifest are run again.
+    def check(self, manifest: Path, key: Path | None) -> None:
+        """Refuse files that can't be written or would overwrite another, before anything is sent.
 
-    Args:
-        failures: Their file.
-        manifest: Theirs.
-        journal: The run's: without it, what was mended could be uploaded a second time.
-        root: The option, if it was given.
-        encoding: Likewise.
-    """
-    words = "with the same options"
-    if codecs.lookup(encoding).name not in {"utf-8", "utf-8-sig"}:
-        words += ", but no --manifest-encoding"
-    if not _same(journal_of(failures), journal):
-        words += f", and --journal {journal}"
-    if root is None and not _same(failures.parent, manifest.parent):
-        words += f", and --root {manifest.parent}"
-    return words
+        Args:
+            manifest: The manifest.
+            key: The file with the API key, if there is one.
 
+        Raises:
+            ConfigurationError: One can't be written, or is another one too.
+        """
+        kept = {"the manifest": manifest, "--journal": self.journal_of(manifest), "--api-key-file": key}
+        tables = {"--results": self.results, "--failures": self.failures_of(manifest)}
+        written = {**tables, "--report": self.report}
+        parts = {f"the .part file of {name}": path and part_of(path) for name, path in tables.items()}
+        files = [(name, path) for name, path in (kept | written | parts).items() if path is not None]
+        for (first, path), (second, other) in itertools.combinations(files, 2):
+            if _same(path, other):
+                raise ConfigurationError(
+                    f"{first} and {second} are the same file, {other}; choose different ones"
+                )
+        for name, path in files:
+            if name in written or name in parts:
+                _check_writable(name, path)
 
-def check_files(kept: dict[str, Path | None], written: dict[str, Path | None]) -> None:
-    """Refuse files that can't be written, and those that would replace another, before anything is sent.
+    def how_to_run_again(self, manifest: Path, *, root: Path | None, encoding: str) -> str:
+        """Return with which options the failures of a manifest are run again.
 
-    Args:
-        kept: By what they are called in a sentence; None for none.
-        written: Likewise. As yet, what is in them stays.
-
-    Raises:
-        ConfigurationError: One can't be written, or is another one too.
-    """
-    files = [(name, path) for name, path in (kept | written).items() if path is not None]
-    for (first, path), (second, other) in itertools.combinations(files, 2):
-        if _same(path, other):
-            raise ConfigurationError(f"{first} and {second} can't both be {other}")
-    for name, path in files:
-        if name in written:
-            _check_writable(name, path)
+        Args:
+            manifest: The manifest.
+            root: Its option ``--root``.
+            encoding: Its option ``--manifest-encoding``.
+        """
+        failures, journal = self.failures_of(manifest), self.journal_of(manifest)
+        words = "with the same options"
+        if codecs.lookup(encoding).name not in {"utf-8", "utf-8-sig"}:
+            words += ", but no --manifest-encoding"
+        if not _same(Files().journal_of(failures), journal):
+            words += f", and --journal {journal}"
+        if root is None and not _same(failures.parent, manifest.parent):
+            words += f", and --root {manifest.parent}"
+        return words
 
 
 def _same(path: Path, other: Path) -> bool:
@@ -89,5 +108,4 @@ def _check_writable(name: str, path: Path) -> None:
         if not existed:
             path.unlink()
     except OSError as error:
-        reason = error.strerror or error
-        raise ConfigurationError(f"{name}, {path}, can't be written: {reason}") from error
+        raise ConfigurationError(f"{name} {path} can't be written: {error.strerror or error}") from error

@@ -1,16 +1,18 @@
-"""What a run leaves behind in files: all outcomes, and the failures as a manifest to run again."""
+"""The tables that a run writes: every outcome, and the failed rows as a manifest to run again."""
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, cast
 
 from attrs import frozen
 
 from siliconflow_voice.bulk.manifest import ManifestUpload
-from siliconflow_voice.cli.sheets import Sheet, Table
-from siliconflow_voice.cli.words import brief
-from siliconflow_voice.errors import APIStatusError, ConfigurationError
+from siliconflow_voice.bulk.tables import TableWriter, is_table_of, table_format
+from siliconflow_voice.cli.terminal import shortened
+from siliconflow_voice.errors import APIStatusError, ConfigurationError, SiliconFlowError
 from siliconflow_voice.uploads.values import UploadOutcome
 
 __all__ = ["FailedRow", "Outputs", "as_row"]
@@ -19,13 +21,13 @@ _COLUMNS = [
     *("line", "audio", "custom_name", "text", "model"),
     *("status", "uri", "error", "attempts", "trace_id", "bytes"),
 ]
-_MANIFEST = ["audio", "custom_name", "text", "model", "encoding"]
+_MANIFEST = ["audio", "custom_name", "text", "model", "encoding", "line", "error"]
 # So many failures are kept for the report.
 _SAMPLE = 200
 
 
 def as_row(outcome: UploadOutcome) -> dict[str, Any]:
-    """Put the outcome of a manifest's row into words and numbers."""
+    """Return the outcome of a manifest's row as the cells of a table."""
     upload, voice, error = cast("ManifestUpload", outcome.upload), outcome.voice, outcome.error
     trace_id = error.trace_id if isinstance(error, APIStatusError) else None
     return {
@@ -45,7 +47,7 @@ def as_row(outcome: UploadOutcome) -> dict[str, Any]:
 
 @frozen
 class FailedRow:
-    """A failure as it is shown: in brief, and harmlessly."""
+    """A failure, shortened and escaped to be shown."""
 
     line: int
     custom_name: str
@@ -54,25 +56,25 @@ class FailedRow:
 
     @classmethod
     def of(cls, outcome: UploadOutcome) -> FailedRow:
-        """Sum up a failure."""
+        """Return the failed row of an outcome."""
         row = as_row(outcome)
         return cls(
             row["line"],
-            brief(row["custom_name"], 80),
-            brief(row["audio"], 200),
-            brief(str(row["error"])),
+            shortened(row["custom_name"], 80),
+            shortened(row["audio"], 200),
+            shortened(str(row["error"])),
         )
 
 
 class Outputs:
-    """The files of a run; a context manager.
+    """The results and failures of a run.
 
-    Each is begun with the first outcome that belongs there: a run that comes to nothing, because the key is
-    wrong or another run has the journal, leaves as they are those of the run before.
+    A table is begun with its first row, and takes its name when the run ends: a run that comes to nothing,
+    because the key is wrong or another run has the journal, leaves those of the run before as they are.
 
     Args:
-        results: Where all outcomes go, or None for nowhere.
-        failures: Where the failures go.
+        results: The file for all outcomes, or None for none.
+        failures: The file for the failures.
 
     Raises:
         ConfigurationError: *results* ends with neither ``.csv`` nor ``.jsonl``.
@@ -81,55 +83,67 @@ class Outputs:
     def __init__(self, *, results: Path | None, failures: Path) -> None:
         self.sample: list[FailedRow] = []
         """The first failures."""
+        self.error: SiliconFlowError | None = None
+        """What went wrong first."""
         self._results = None if results is None else _results_to(results)
-        self._failures = Table(failures, [*_MANIFEST, "line", "error"])
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._failures.close()
-        if self._results is not None:
-            self._results.close()
+        self._failures = TableWriter(failures, _MANIFEST, "csv")
 
     @property
     def failures(self) -> Path | None:
-        """The manifest of the failures, or None if there are none."""
-        return self._failures.path if self._failures.begun else None
+        """The manifest of the failures, once it is finished; None if there are none."""
+        return self._failures.path if self._failures.committed else None
 
     def write(self, outcome: UploadOutcome) -> None:
-        """Write an outcome where it belongs.
+        """Add an outcome to the tables that it belongs to.
 
         Raises:
             SiliconFlowError: A file can't be written.
         """
         row = as_row(outcome)
         if self._results is not None:
-            self._results.add(row)
+            self._add(self._results, row)
         if outcome.status == "failed":
-            # As the row was written, an empty model for the default included.
-            cells = cast("ManifestUpload", outcome.upload).cells
-            self._failures.add({**cells, "line": row["line"], "error": row["error"]})
             if len(self.sample) < _SAMPLE:
                 self.sample.append(FailedRow.of(outcome))
+            # As the row was written, an empty model for the default included.
+            cells = cast("ManifestUpload", outcome.upload).cells
+            self._add(self._failures, {**cells, "line": row["line"], "error": row["error"]})
 
-    def complete(self) -> None:
-        """Say that each row has its outcome: if none has failed, an earlier run's failures are past.
+    def close(self, *, complete: bool) -> None:
+        """Finish the tables; what goes wrong is in :attr:`error`.
 
-        Raises:
-            SiliconFlowError: A file can't be written.
+        Args:
+            complete: Whether every row has its outcome. Then a table of results replaces an earlier one even
+                if it is empty, and if no row has failed, an earlier run's failures are removed.
         """
-        if self._results is not None:
-            self._results.begin()
-        if not self._failures.begun:
-            self._failures.remove()
+        for table in (self._results, self._failures):
+            if table is not None and (table.begun or (complete and table is self._results)):
+                with self._writing(table):
+                    table.commit()
+        if complete and not self._failures.committed:
+            with self._writing(self._failures):
+                if is_table_of(self._failures.path, _MANIFEST):
+                    self._failures.path.unlink()
+
+    def _add(self, table: TableWriter, row: dict[str, Any]) -> None:
+        with self._writing(table):
+            table.write([row])
+        if self.error is not None:
+            raise self.error
+
+    @contextmanager
+    def _writing(self, table: TableWriter) -> Generator[None, None, None]:
+        try:
+            yield
+        except OSError as error:
+            table.discard()
+            self.error = self.error or SiliconFlowError(
+                f"{table.path} can't be written: {error.strerror or error}"
+            )
 
 
-def _results_to(path: Path) -> Sheet:
-    match path.suffix.lower():
-        case ".csv":
-            return Table(path, _COLUMNS)
-        case ".jsonl":
-            return Sheet(path)
-        case _:
-            raise ConfigurationError(f"--results takes a file that ends in .csv or .jsonl, not {path.name}")
+def _results_to(path: Path) -> TableWriter:
+    chosen = table_format(path.suffix.removeprefix(".").lower())
+    if chosen is None:
+        raise ConfigurationError(f"--results must name a .csv or .jsonl file, got {path.name}")
+    return TableWriter(path, _COLUMNS, chosen)

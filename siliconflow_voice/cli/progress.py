@@ -1,89 +1,159 @@
-"""Shows a run while it goes on: live in a terminal, a line now and then elsewhere, or nothing but JSON."""
+"""Shows a run while it goes on: live in a terminal, a line now and then in a log, or JSON for a program."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterable
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Protocol
 
 from attrs import define, field
 from rich.console import Console
+from rich.live import Live
+from rich.text import Text
 
-from siliconflow_voice.cli.gates import Gates
-from siliconflow_voice.cli.live import LiveScreen
-from siliconflow_voice.cli.outputs import as_row
-from siliconflow_voice.cli.screens import Failures, Screen
-from siliconflow_voice.cli.streams import Stdout, console_on, is_watched
-from siliconflow_voice.cli.tally import Tally
-from siliconflow_voice.cli.words import amount, brief, clock
+from siliconflow_voice.cli.outputs import FailedRow, as_row
+from siliconflow_voice.cli.stats import STATUSES, Stats, ThrottleState
+from siliconflow_voice.cli.terminal import Stdout, format_bytes, format_duration, is_watched, shortened
 from siliconflow_voice.uploads.values import UploadOutcome
 
-__all__ = ["JsonScreen", "LinesScreen", "screen_of"]
+__all__ = ["FailureLog", "JsonProgress", "LiveProgress", "LogProgress", "Progress", "progress_on"]
 
 _LINE_EVERY = 10.0
+_FAILURES_SHOWN = 20
+_BAR = 32
+_GAP = 3
 
 
-def screen_of(stdout: Stdout, tally: Tally, name: str, *, as_json: bool) -> Screen:
-    """Choose what suits where it is shown.
+class Progress(Protocol):
+    """What shows a run."""
+
+    def outcome(self, outcome: UploadOutcome) -> None:
+        """Show an outcome."""
+
+    def refresh(self, state: ThrottleState) -> None:
+        """Show the state of things; called some times a second."""
+
+    def showing(self) -> AbstractContextManager[None]:
+        """Show them within this context."""
+        ...
+
+
+def progress_on(stdout: Stdout, stats: Stats, manifest: Path, *, failures: Path, as_json: bool) -> Progress:
+    """Return what suits standard output.
 
     Args:
-        stdout: Where that is.
-        tally: What has happened so far.
-        name: The manifest's.
+        stdout: Where it is shown.
+        stats: What has happened so far.
+        manifest: The run's.
+        failures: Where all failures are.
         as_json: Whether a program reads it.
     """
     if as_json:
-        return JsonScreen(stdout)
-    console, title = console_on(stdout), brief(name, 60)
-    return (LiveScreen if is_watched(console) else LinesScreen)(console, tally, title)
+        return JsonProgress(stdout)
+    console = stdout.console()
+    kind = LiveProgress if is_watched(console) else LogProgress
+    return kind(console, stats, shortened(manifest.name, 60), FailureLog(console, failures))
 
 
 @define
-class LinesScreen:
-    """A line every ten seconds, for logs."""
+class FailureLog:
+    """Prints which rows failed, and why, up to the 20th."""
 
     console: Console
-    tally: Tally
-    title: str
-    _next: float = field(default=0.0, init=False)
-    _failures: Failures = field(init=False)
+    file: Path
+    """Where all failures are."""
+    _count: int = field(default=0, init=False)
 
-    def __attrs_post_init__(self) -> None:
-        self._failures = Failures(self.console)
+    def show(self, outcome: UploadOutcome) -> None:
+        """Print an outcome, if it is a failure and one of the first."""
+        if outcome.error is None:
+            return
+        self._count += 1
+        if self._count <= _FAILURES_SHOWN:
+            row = FailedRow.of(outcome)
+            line = Text.assemble((f"line {row.line} ", "bold"), f"{row.custom_name}: ", (row.error, "red"))
+            self.console.print(line, soft_wrap=True)
+        elif self._count == _FAILURES_SHOWN + 1:
+            name = shortened(str(self.file))
+            self.console.print(f"Further failures are not shown; {name} will have all.", style="dim")
+
+
+@define
+class LogProgress:
+    """A line every ten seconds."""
+
+    console: Console
+    stats: Stats
+    title: str
+    failures: FailureLog
+    _next: float = field(default=0.0, init=False)
 
     @contextmanager
     def showing(self) -> Generator[None, None, None]:
         yield
 
     def outcome(self, outcome: UploadOutcome) -> None:
-        self._failures.show(outcome)
+        self.failures.show(outcome)
 
-    def refresh(self, gates: Gates) -> None:
-        if self.tally.seconds < self._next:
+    def refresh(self, state: ThrottleState) -> None:
+        if self.stats.seconds < self._next:
             return
-        self._next = self.tally.seconds + _LINE_EVERY
-        tally = self.tally
-        parts = [
-            f"{self.title}: {tally.done:,} of {tally.total:,} done",
-            f"{tally.statuses['failed']:,} failed",
+        self._next = self.stats.seconds + _LINE_EVERY
+        stats = self.stats
+        facts = [
+            f"{self.title}: {stats.done:,} of {stats.total:,} done",
+            f"{stats.statuses['failed']:,} failed",
+            *(text for text, _ in _traffic(stats, state) if state.begun),
         ]
-        if gates.begun:
-            parts += [f"{gates.in_flight} in flight", f"{gates.waiting} waiting"]
-        if gates.closed:
-            parts.append(f"quota opens in {gates.opens_in:.0f} s")
-        if gates.limit is not None:
-            parts.append(f"limit {gates.limit:,.0f} requests/min")
-        if gates.tokens is not None:
-            parts.append(f"{gates.tokens:,.0f} tokens/min")
-        if gates.begun:
-            parts.append(f"{amount(tally.rates()[1])}/s")
-        remaining = tally.remaining()
+        remaining = stats.remaining()
         if remaining is not None:
-            parts.append(f"about {clock(remaining)} left")
-        self.console.print(", ".join(parts), soft_wrap=True)
+            facts.append(f"about {format_duration(remaining)} left")
+        self.console.print(", ".join(facts), soft_wrap=True)
 
 
 @define
-class JsonScreen:
+class LiveProgress:
+    """A few lines, drawn anew some times a second, that are gone with the end."""
+
+    console: Console
+    stats: Stats
+    title: str
+    failures: FailureLog
+    _live: Live = field(init=False)
+    _state: ThrottleState = field(factory=ThrottleState, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        # Drawn from the loop: a thread of rich's own would read what is being changed.
+        self._live = Live(
+            console=self.console, auto_refresh=False, transient=True, get_renderable=self._render
+        )
+
+    @contextmanager
+    def showing(self) -> Generator[None, None, None]:
+        with self._live:
+            yield
+
+    def outcome(self, outcome: UploadOutcome) -> None:
+        self.failures.show(outcome)
+
+    def refresh(self, state: ThrottleState) -> None:
+        self._state = state
+        self._live.refresh()
+
+    def _render(self) -> Text:
+        width, ascii_only = self.console.width, self.console.options.ascii_only
+        traffic = [Text(text, style=style) for text, style in _traffic(self.stats, self._state)]
+        lines = [
+            *_flow(_bar(self.stats, self.title, ascii_only=ascii_only), width),
+            *_flow(_statuses(self.stats), width),
+            *_flow(traffic, width),
+        ]
+        return Text("\n").join(lines)
+
+
+@define
+class JsonProgress:
     """A JSON object a line on standard output, one for each outcome."""
 
     stdout: Stdout
@@ -93,7 +163,56 @@ class JsonScreen:
         yield
 
     def outcome(self, outcome: UploadOutcome) -> None:
-        self.stdout.write_json({"event": "outcome", **as_row(outcome)})
+        self.stdout.event("outcome", **as_row(outcome))
 
-    def refresh(self, gates: Gates) -> None:
+    def refresh(self, state: ThrottleState) -> None:
         pass
+
+
+def _bar(stats: Stats, title: str, *, ascii_only: bool) -> Iterable[Text]:
+    yield Text(title, style="bold")
+    share = min(1.0, stats.done / max(1, stats.total))
+    filled, stroke = int(_BAR * share), "-" if ascii_only else "━"
+    yield Text.assemble((stroke * filled, "green"), (stroke * (_BAR - filled), "dim"))
+    yield Text(f"{stats.done:,} of {stats.total:,}  {int(100 * share)}%")
+    remaining = stats.remaining()
+    if remaining is not None:
+        yield Text(f"about {format_duration(remaining)} left", style="cyan")
+
+
+def _statuses(stats: Stats) -> Iterable[Text]:
+    for status, style in STATUSES.items():
+        count = stats.statuses[status]
+        yield Text(f"{status} {count:,}", style=style if count else "dim")
+    yield Text(f"{format_duration(stats.seconds)} elapsed", style="dim")
+
+
+def _traffic(stats: Stats, state: ThrottleState) -> Iterable[tuple[str, str]]:
+    """Yield what is under way and what holds it back, with its style."""
+    if not state.begun:
+        yield "checking the recordings, the journal and the account", "dim"
+        return
+    uploads, sent = stats.rates()
+    yield f"{state.in_flight} in flight", ""
+    yield f"{uploads:.1f} uploads/s", ""
+    yield f"{format_bytes(sent)}/s", ""
+    if state.limit is not None:
+        yield f"limit {state.limit:,.0f} requests/min", ""
+    if state.tokens is not None:
+        yield f"limit {state.tokens:,.0f} tokens/min", ""
+    if state.closed:
+        yield f"{state.waiting} waiting for quota (next in {state.opens_in:.0f} s)", "yellow"
+    elif state.waiting:
+        yield f"{state.waiting} queued", "dim"
+
+
+def _flow(parts: Iterable[Text], width: int) -> Iterable[Text]:
+    """Put parts side by side, as many as a line has room for."""
+    line = Text()
+    for part in parts:
+        if line and line.cell_len + _GAP + part.cell_len > width:
+            yield line
+            line = Text()
+        line.append(" " * _GAP if line else "").append_text(part)
+        line.truncate(width, overflow="ellipsis")
+    yield line

@@ -1,4 +1,4 @@
-"""What a run came to: a table for people, an object for machines."""
+"""What a run came to: a few lines for people, an object for programs."""
 
 from __future__ import annotations
 
@@ -8,25 +8,18 @@ from typing import Any
 from attrs import frozen
 from rich.console import Console
 
-from siliconflow_voice.cli.endings import Ending
-from siliconflow_voice.cli.tally import KINDS, STYLES, Kind, Tally
-from siliconflow_voice.cli.words import amount, brief, clock, harmless
+from siliconflow_voice.cli.exits import Exit
+from siliconflow_voice.cli.stats import ATTEMPTS, STATUSES, Stats
+from siliconflow_voice.cli.terminal import escaped, format_bytes, format_duration, shortened
 from siliconflow_voice.uploads.values import Status
 
 __all__ = ["Summary", "print_summary"]
 
 _EXPLAINED: dict[Status, str] = {
     "uploaded": "uploaded",
-    "recovered": "recovered: the answer was lost, and the voice found in the account's list",
-    "skipped": "skipped: the journal has their voices",
+    "recovered": "recovered (the answer was lost; the voice was found in the account's list)",
+    "skipped": "skipped (the journal has the voice)",
     "failed": "failed",
-}
-_WORDS: dict[Kind, str] = {
-    "accepted": "accepted",
-    "limited": "refused for the rate limit (429)",
-    "overloaded": "refused for overload (503)",
-    "lost": "without an answer",
-    "refused": "answered with another error",
 }
 
 
@@ -40,28 +33,27 @@ class Summary:
     failures: Path | None
     """The failures as a manifest, or None if there are none."""
     again: str
-    """With what options these are run again."""
-    ending: Ending
-    tally: Tally
+    """With which options these are run again."""
+    exit: Exit
+    stats: Stats
 
     @property
     def left(self) -> int:
         """Rows without an outcome."""
-        return max(0, self.tally.total - self.tally.done)
+        return max(0, self.stats.total - self.stats.done)
 
     def as_json(self) -> dict[str, Any]:
-        """Give it as a document."""
-        tally = self.tally
+        """Return it as a document."""
+        stats = self.stats
         return {
-            "event": "summary",
-            "exit_status": self.ending.status,
-            "reason": self.ending.reason,
-            "rows": tally.total,
-            **{status: tally.statuses[status] for status in STYLES},
+            "exit_status": self.exit.status,
+            "reason": self.exit.reason,
+            "rows": stats.total,
+            **{status: stats.statuses[status] for status in STATUSES},
             "left": self.left,
-            "attempts": {kind: tally.attempts[kind] for kind in KINDS},
-            "bytes": tally.sent_bytes,
-            "seconds": round(tally.seconds, 3),
+            "attempts": {kind: stats.attempts[kind] for kind in ATTEMPTS},
+            "bytes": stats.sent_bytes,
+            "seconds": round(stats.seconds, 3),
             "journal": str(self.journal),
             "failures": None if self.failures is None else str(self.failures),
         }
@@ -69,19 +61,21 @@ class Summary:
 
 def print_summary(console: Console, summary: Summary) -> None:
     """Print it, and what to do next."""
-    tally = summary.tally
+    stats = summary.stats
 
     def line(number: str, words: str, style: str = "") -> None:
         console.print(f"{number:>9}  {words}", style=style, soft_wrap=True)
 
-    for status, style in STYLES.items():
-        count = tally.statuses[status]
+    for status, style in STATUSES.items():
+        count = stats.statuses[status]
         line(f"{count:,}", _EXPLAINED[status], style if count else "dim")
     if summary.left:
         line(f"{summary.left:,}", "left", "yellow")
-    attempts = ", ".join(f"{tally.attempts[kind]:,} {_WORDS[kind]}" for kind in KINDS if tally.attempts[kind])
-    line(f"{tally.attempts.total():,}", f"attempts: {attempts}" if attempts else "attempts")
-    line(clock(tally.seconds), f"for {amount(tally.sent_bytes)} of audio")
+    attempts = ", ".join(
+        f"{stats.attempts[kind]:,} {label}" for kind, label in ATTEMPTS.items() if stats.attempts[kind]
+    )
+    line(f"{stats.attempts.total():,}", f"attempts: {attempts}" if attempts else "attempts")
+    line(format_duration(stats.seconds), f"elapsed, {format_bytes(stats.sent_bytes)} of audio uploaded")
     for advice, style in _advice(summary):
         console.print(advice, style=style, soft_wrap=True)
 
@@ -89,12 +83,11 @@ def print_summary(console: Console, summary: Summary) -> None:
 def _advice(summary: Summary) -> list[tuple[str, str]]:
     lines: list[tuple[str, str]] = []
     if summary.failures is not None:
-        lines.append(
-            (harmless(f"The failures are a manifest to run again, {summary.again}: {summary.failures}"), "")
-        )
-    if summary.ending.reason is not None:
-        lines.append((f"Stopped early: {brief(summary.ending.reason)}", "red"))
-        if summary.ending.resumable:
-            lines.append(("The same command goes on from here.", ""))
-    lines.append((f"Journal: {harmless(str(summary.journal))}", "dim"))
+        advice = f"To retry failed rows, correct this manifest and run it {summary.again}"
+        lines.append((escaped(f"{advice}: {summary.failures}"), ""))
+    if summary.exit.reason is not None:
+        lines.append((f"Stopped early: {shortened(summary.exit.reason)}", "red"))
+        if summary.exit.resumable:
+            lines.append(("To continue from here, run the same command again.", ""))
+    lines.append((f"Journal: {escaped(str(summary.journal))}", "dim"))
     return lines

@@ -4,38 +4,54 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import signal
 import sys
 from typing import TYPE_CHECKING
 
 from siliconflow_voice.emulator.faults import Fault
 from siliconflow_voice.emulator.quotas import Quota
 from siliconflow_voice.emulator.server import Emulator
+from siliconflow_voice.signals import on_stop_signal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import FrameType
 
 __all__ = ["main", "serve"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve as the command line says, until SIGINT or SIGTERM, and return the exit status."""
+    """Run the emulator with the command line's options until SIGINT or SIGTERM; return the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m siliconflow_voice.emulator",
-        description="Serve an emulation of SiliconFlow's voice API on loopback. Its address comes first.",
+        description="Run an emulator of SiliconFlow's voice API on loopback, and print its address.",
     )
-    parser.add_argument("--port", type=int, default=0, help="the port to listen on (default: any free one)")
-    parser.add_argument("--requests-per-minute", type=int, metavar="N", help="uploads per minute and model")
-    parser.add_argument("--tokens-per-minute", type=int, metavar="N", help="characters of text, likewise")
+    parser.add_argument("--port", type=int, default=0, help="port to listen on (default: any free port)")
     parser.add_argument(
-        "--fail-503", type=float, metavar="SHARE", help="the share of uploads to answer with 503"
-    )
-    parser.add_argument(
-        "--max-audio-mb", type=float, default=5.0, metavar="N", help="the largest audio (default: 5)"
+        "--requests-per-minute",
+        type=int,
+        metavar="N",
+        help="uploads per minute and model (default: unlimited)",
     )
     parser.add_argument(
-        "--api-key", default="sk-test", metavar="KEY", help="the key to let in (default: sk-test)"
+        "--tokens-per-minute",
+        type=int,
+        metavar="N",
+        help="characters of text per minute and model (default: unlimited)",
+    )
+    parser.add_argument(
+        "--fail-503",
+        type=float,
+        metavar="SHARE",
+        help="share of uploads to answer with 503, from 0 to 1 (default: 0)",
+    )
+    parser.add_argument(
+        "--max-audio-mb",
+        type=float,
+        default=5.0,
+        metavar="N",
+        help="largest recording to accept (default: 5)",
+    )
+    parser.add_argument(
+        "--api-key", default="sk-test", metavar="KEY", help="API key to accept (default: sk-test)"
     )
     options = parser.parse_args(arguments)
     try:
@@ -54,21 +70,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 async def serve(emulator: Emulator) -> None:
     """Print the emulator's address and serve until SIGINT or SIGTERM. For the main thread only."""
-    loop = asyncio.get_running_loop()
     stop = asyncio.Event()
-
-    def stop_soon(_number: int, _frame: FrameType | None) -> None:
-        loop.call_soon_threadsafe(stop.set)
-
-    # Unlike the loop's own, these handlers are there on Windows too.
-    before = {number: signal.signal(number, stop_soon) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with on_stop_signal(lambda _number: stop.set()):
         async with emulator:
-            print(emulator.base_url, flush=True)  # noqa: T201 - whoever started it waits for this line
+            print(emulator.base_url, flush=True)  # noqa: T201 - scripts wait for this line
             await stop.wait()
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 if __name__ == "__main__":

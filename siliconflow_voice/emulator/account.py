@@ -1,4 +1,4 @@
-"""The emulated account: its key, its quota and its voices, and what it answers to each call."""
+"""The emulated account: its key, its quota and its voices, and its answers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["Account"]
 
 
 class Account:
-    """One account, whose answers come at once and without faults."""
+    """One account, which answers at once and without faults."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class Account:
 
     @property
     def quota(self) -> Quota | None:
-        """What each model takes per window; None for any amount."""
+        """The quota of each model; None for no limit."""
         return self._quota
 
     @quota.setter
@@ -57,7 +57,7 @@ class Account:
             meter.quota = quota or Quota()
 
     async def answer(self, request: web.Request, endpoint: Endpoint) -> Answer:
-        """Check the key, then do what the call asks."""
+        """Check the key, carry out the call, and return its answer."""
         if endpoint == "unknown":
             return json_answer(404, "404 page not found")
         scheme, _, key = request.headers.get("Authorization", "").partition(" ")

@@ -1,4 +1,4 @@
-"""The answers that the emulated service gives, in the shapes that the vendor documents."""
+"""The answers of the emulated service, in the shapes that the vendor documents."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Answer:
     status: int
     body: bytes = field(repr=False)
     code: int | None = None
-    """SiliconFlow's code, as it stands in the body."""
+    """SiliconFlow's code in the body."""
     content_type: str = "application/json"
     headers: tuple[tuple[str, str], ...] = ()
     """Added to, or in place of, the usual ones."""
@@ -49,22 +49,22 @@ class Answer:
         return headers
 
     def response(self, trace_id: str) -> web.Response:
-        """Return what aiohttp is to send."""
+        """Return the response that aiohttp sends."""
         return web.Response(status=self.status, body=self.body, headers=self.headers_with(trace_id))
 
 
 def json_answer(status: int, value: object, *, code: int | None = None) -> Answer:
-    """Answer with ``value`` as JSON."""
+    """Return an answer with ``value`` as JSON."""
     return Answer(status, json.dumps(value).encode(), code)
 
 
 def error_answer(status: int, code: int, message: str) -> Answer:
-    """Answer with the vendor's error object."""
+    """Return an answer with the vendor's error object."""
     return json_answer(status, {"code": code, "message": message, "data": None}, code=code)
 
 
 def rate_limit_answer(limit: str, *, code: int | None = None, message: str | None = None) -> Answer:
-    """Answer 429 as documented, which is without a ``code``; ``limit`` is ``"RPM"``, ``"TPM"`` and so on."""
+    """Return a 429 as documented, which is without a ``code``; ``limit`` is such as ``"RPM"``."""
     text = message or (
         "Request was rejected due to rate limiting. If you want more, please contact "
         f"contact@siliconflow.cn. Details:{limit} limit reached."
@@ -75,7 +75,7 @@ def rate_limit_answer(limit: str, *, code: int | None = None, message: str | Non
 
 
 def default_answer(status: int, *, code: int | None = None, message: str | None = None) -> Answer:
-    """Answer ``status`` the way the vendor does, or the proxy before it."""
+    """Return the answer that the vendor, or the proxy before it, has for ``status``."""
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return rate_limit_answer("TPM", code=code, message=message)
     if status in _BODILESS:

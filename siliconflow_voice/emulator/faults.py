@@ -30,7 +30,7 @@ __all__ = [
 
 @frozen
 class ReturnStatus:
-    """Give this answer instead of the real one."""
+    """Answer with this instead of the real answer."""
 
     answer: Answer
 
@@ -81,7 +81,7 @@ _Number = TypeVar("_Number", int, float)
 
 
 class Aim(TypedDict, total=False):
-    """The keywords that each of `Fault`'s factories takes."""
+    """The keywords that each of `Fault`'s factories accepts."""
 
     times: int | None
     share: float
@@ -90,7 +90,7 @@ class Aim(TypedDict, total=False):
 
 @frozen
 class Fault:
-    """A fault, made by one of the class methods, which all take these keywords too.
+    """A fault, created by one of the class methods, which all accept these keywords too.
 
     ``times`` (1): how many requests meet it, None for all. ``share`` (1.0): the fraction, drawn at random, of
     the matching requests that meet it. ``endpoint`` (``"upload"``): ``"upload"``, ``"list"``, ``"delete"`` or
@@ -103,7 +103,7 @@ class Fault:
     """
 
     name: str
-    """The call that made it, for messages."""
+    """The call that created it, for messages."""
     action: Action
     times: int | None = 1
     share: float = 1.0
@@ -111,11 +111,12 @@ class Fault:
 
     def __attrs_post_init__(self) -> None:
         if self.times is not None and self.times < 1:
-            raise ValueError(f"times must be at least 1 or None, got {self.times!r}")
+            raise ValueError(f"times must be at least 1 or None, got {self.times!r:.80}")
         if not 0 < self.share <= 1:
-            raise ValueError(f"share must be above 0 and at most 1, got {self.share!r}")
+            raise ValueError(f"share must be above 0 and at most 1, got {self.share!r:.80}")
         if self.endpoint not in {"upload", "list", "delete", "any"}:
-            raise ValueError(f"endpoint must be 'upload', 'list', 'delete' or 'any', got {self.endpoint!r}")
+            choices = "'upload', 'list', 'delete' or 'any'"
+            raise ValueError(f"endpoint must be {choices}, got {self.endpoint!r:.80}")
 
     def __str__(self) -> str:
         return f"{self.name} on {self.endpoint}"
@@ -134,11 +135,11 @@ class Fault:
     ) -> Fault:
         """Read the request, store nothing, and answer ``status`` (200 to 599).
 
-        Without a ``body`` the answer is the vendor's own to that status, ``code`` and ``message`` put in.
-        A ``body`` is sent as it is, as JSON unless ``content_type`` says otherwise. The quota is not asked.
+        Without a ``body`` the answer is the vendor's own for that status, with ``code`` and ``message``.
+        A ``body`` is sent as it is, as JSON unless ``content_type`` is passed. The quota does not count it.
         """
         if not 200 <= status <= 599:
-            raise ValueError(f"status must be from 200 to 599, got {status!r}")
+            raise ValueError(f"status must be from 200 to 599, got {status!r:.80}")
         answer = default_answer(status, code=code, message=message)
         if body is not None:
             raw = body.encode() if isinstance(body, str) else body
@@ -159,8 +160,8 @@ class Fault:
     def stall_after(cls, bytes_: int, **aim: Unpack[Aim]) -> Fault:
         """Stop reading after ``bytes_`` of the body and hold the connection until the client leaves.
 
-        Some more bytes find room in the buffers of both machines. A client that leaves while its data is
-        stuck there can't be told from one that waits, and is held until the emulator closes.
+        Some more bytes fit into the buffers of both machines. A client that leaves while its data is stuck
+        there can't be told from one that waits, and is held until the emulator closes.
         """
         return cls(f"stall_after({bytes_})", StallAfter(_at_least_0("bytes_", bytes_)), **aim)
 
@@ -200,21 +201,21 @@ class _Order:
 
 @define
 class FaultPlan:
-    """The faults that were ordered, in order, and how often each was met."""
+    """The faults in order of precedence, and how often each was met."""
 
     _random: random.Random
     _orders: list[_Order] = field(init=False, factory=list[_Order])
 
     def extend(self, faults: Iterable[Fault]) -> None:
-        """Order these after the others."""
+        """Add these after the others."""
         self._orders.extend(_Order(fault) for fault in faults)
 
     def clear(self) -> None:
-        """Forget all of them."""
+        """Remove all faults."""
         self._orders.clear()
 
     def pick(self, endpoint: Endpoint) -> Fault | None:
-        """Return the first fault that a request to ``endpoint`` is to meet, and count it as met."""
+        """Return the first fault that a request to ``endpoint`` meets, and count it; None if none is due."""
         if endpoint == "unknown":
             return None
         for order in self._orders:
@@ -227,14 +228,14 @@ class FaultPlan:
 
     @property
     def unmet(self) -> tuple[Fault, ...]:
-        """The faults not met as often as ordered.
+        """The faults that were met less often than their ``times``.
 
-        Of those that are left to chance or without end, the ones that were never met.
+        Of faults with a ``share`` or without a number of times, the ones that were never met.
         """
         return tuple(order.fault for order in self._orders if order.met < order.least)
 
 
 def _at_least_0(name: str, value: _Number) -> _Number:
     if value < 0:
-        raise ValueError(f"{name} must not be negative, got {value!r}")
+        raise ValueError(f"{name} must not be negative, got {value!r:.80}")
     return value

@@ -1,4 +1,4 @@
-"""A fixture that makes emulators, and fails a test whose faults did not happen.
+"""A fixture that creates emulators, and fails a test whose faults did not happen.
 
 Opt in with ``pytest_plugins = ["siliconflow_voice.emulator.pytest_plugin"]`` in ``conftest.py``, then::
 
@@ -6,7 +6,7 @@ Opt in with ``pytest_plugins = ["siliconflow_voice.emulator.pytest_plugin"]`` in
         async with siliconflow_emulator(faults=[Fault.return_status(503, times=2)]) as emulator:
             ...  # point a client at emulator.base_url
 
-It does not care which plugin runs the test's loop.
+It works with any plugin that runs the test's loop.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ __all__ = ["siliconflow_emulator"]
 
 @pytest.fixture
 def siliconflow_emulator() -> Iterator[Callable[..., Emulator]]:
-    """Make an `Emulator` from its own options, for the test to enter with ``async with``.
+    """Return a function that creates an `Emulator` from its options, for the test to enter.
 
-    A fault that was ordered and not met fails the test afterwards: it did not test what it says.
+    A fault that no request met fails the test afterwards, since it did not test what it claims to.
     """
     made: list[Emulator] = []
 
@@ -39,4 +39,5 @@ def siliconflow_emulator() -> Iterator[Callable[..., Emulator]]:
     yield make
     unmet = [fault for emulator in made for fault in emulator.unmet_faults]
     if unmet:
-        pytest.fail("faults that were ordered and not met: " + ", ".join(map(str, unmet)), pytrace=False)
+        faults = ", ".join(map(str, unmet))
+        pytest.fail(f"no request met these faults: {faults}", pytrace=False)

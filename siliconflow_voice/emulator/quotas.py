@@ -16,18 +16,18 @@ _ROUNDING = 1e-9
 
 @frozen
 class Quota:
-    """How much one model of the account takes per window; None means without a limit.
+    """What one model of the account allows per window; None means no limit.
 
-    What the vendor's own meter is, nobody outside knows: a client should do well with each ``kind``.
+    Which ``kind`` the vendor's own meter is, is not known: a client should do well with each.
     """
 
     requests: int | None = None
     """Requests per window (the vendor's RPM)."""
     tokens: int | None = None
     """Tokens per window (TPM). An upload costs one for each character of its ``text``: the emulator's own
-    assumption, as the vendor publishes no price of an upload."""
+    assumption, since the vendor publishes no price of an upload."""
     window: float = 60.0
-    """Seconds: the vendor's minute, to be scaled down in tests."""
+    """Seconds: the vendor's minute, which tests scale down."""
     kind: Literal["fixed", "sliding", "bucket"] = "fixed"
     """``fixed``: windows one after the other. ``sliding``: any span of ``window`` seconds. ``bucket``:
     refilled evenly, so that ``burst`` requests may come at once."""
@@ -43,17 +43,17 @@ class Quota:
         for name in ("requests", "tokens", "burst"):
             value: int | None = getattr(self, name)
             if value is not None and value < 1:
-                raise ValueError(f"{name} must be at least 1 or None, got {value!r}")
+                raise ValueError(f"{name} must be at least 1 or None, got {value!r:.80}")
         if not 0 < self.window < math.inf:
-            raise ValueError(f"window must be a positive number of seconds, got {self.window!r}")
+            raise ValueError(f"window must be a positive number of seconds, got {self.window!r:.80}")
         if self.kind not in {"fixed", "sliding", "bucket"}:
-            raise ValueError(f"kind must be 'fixed', 'sliding' or 'bucket', got {self.kind!r}")
+            raise ValueError(f"kind must be 'fixed', 'sliding' or 'bucket', got {self.kind!r:.80}")
         if not 0 <= self.phase < self.window:
             raise ValueError(f"phase must be at least 0 and less than the window, got {self.phase!r}")
         if self.phase and self.kind != "fixed":
             raise ValueError("phase is for a quota of kind 'fixed'")
         if self.burst is not None and (self.kind != "bucket" or self.requests is None):
-            raise ValueError("burst is for a quota of kind 'bucket' that limits requests")
+            raise ValueError("burst is valid only for a quota of kind 'bucket' that limits requests")
 
 
 @define
@@ -103,7 +103,7 @@ class _Bucket:
 
 @define
 class QuotaMeter:
-    """Counts the requests of one model against a quota, which may be exchanged at any time.
+    """Counts the requests of one model against a quota, which may be replaced at any time.
 
     What was counted stays counted then. Between ``bucket`` and the other kinds nothing is carried over.
     """
@@ -121,7 +121,7 @@ class QuotaMeter:
             tokens: What the request costs if it is admitted.
 
         Returns:
-            None if it is admitted, else the limit that it met: ``"RPM"`` or ``"TPM"``.
+            None if it is admitted, else the limit that refuses it: ``"RPM"`` or ``"TPM"``.
         """
         if self.quota.kind == "bucket":
             return self._draw(now, tokens)

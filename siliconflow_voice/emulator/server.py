@@ -1,4 +1,4 @@
-"""The HTTP server that the emulated account answers through, and that goes wrong as ordered."""
+"""The HTTP server of the emulated account, with the faults that a test adds."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _ENDPOINTS: dict[tuple[str, str], Endpoint] = {
 _SHUTDOWN_SECONDS = 0.1
 
 _log = logging.getLogger(__name__)
-# A client that does not speak HTTP is no error of ours; whatever else aiohttp logs would be one.
+# A client that does not speak HTTP is not an error of ours; anything else that aiohttp logs is.
 _CLIENT_ERRORS = (HttpProcessingError, web.RequestPayloadError)
 _log.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_info[1], _CLIENT_ERRORS)))
 
@@ -56,26 +56,26 @@ _log.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_inf
 class Emulator:
     """SiliconFlow's voice API on loopback: upload, list and delete, as far as their behaviour is known.
 
-    Voices are kept in memory. The clock is the running loop's, and all chance comes from ``seed``. A quota is
-    asked once an upload's body was read, for its model; listing and deleting are free.
+    Voices are kept in memory. The clock is the running loop's, and everything random comes from ``seed``. An
+    upload counts toward the quota of its model once its body was read; listing and deleting don't count.
 
     Args:
-        api_key: The one key that is let in.
-        quota: What each model takes per window; None for any amount.
-        faults: What is to go wrong, in order of precedence.
+        api_key: The only key that is accepted.
+        quota: The quota of each model; None for no limit.
+        faults: What goes wrong, in order of precedence.
         host: The address to listen on.
-        port: The port to listen on; 0 for any free one.
+        port: The port to listen on; 0 for any free port.
         account: The second part of a voice's uri, after its name.
-        latency: Seconds that each answer takes, or a range to draw them from. A voice is stored before.
-        models: The models that take a voice.
-        max_audio_bytes: The largest audio that is taken.
-        list_key: Where the list stands in its answer: ``"result"`` as really seen, ``"results"`` as
+        latency: Seconds that each answer takes, or a range to draw them from. A voice is stored before that.
+        models: The models that accept a voice.
+        max_audio_bytes: The largest audio that is accepted.
+        list_key: The key of the list in its answer: ``"result"`` as really seen, ``"results"`` as
             documented, ``""`` for a bare list.
-        seed: Of everything random.
-        ssl: Serve https with it.
+        seed: The seed of everything random.
+        ssl: Serve https with this context.
 
     Raises:
-        ValueError: If ``latency`` is negative or no range.
+        ValueError: If ``latency`` is negative or not a range.
     """
 
     def __init__(
@@ -99,10 +99,10 @@ class Emulator:
         self.in_flight = 0
         """Requests that are being handled."""
         self.peak_in_flight = 0
-        """The most of them that there ever were at once."""
+        """The largest number of requests that were handled at once."""
         low, high = latency if isinstance(latency, tuple) else (latency, latency)
         if not 0 <= low <= high < math.inf:
-            raise ValueError(f"latency must be seconds or a range of seconds, got {latency!r}")
+            raise ValueError(f"latency must be seconds or a range of seconds, got {latency!r:.80}")
         self._latency = low, high
         self._host, self._port, self._ssl = host, port, ssl
         self._random = random.Random(seed)  # noqa: S311 - is to be repeatable, not secret
@@ -132,7 +132,7 @@ class Emulator:
         """The address for a client, such as ``http://127.0.0.1:40123/v1``.
 
         Raises:
-            RuntimeError: If the emulator does not run.
+            RuntimeError: If the emulator is not running.
         """
         if self._runner is None:
             raise RuntimeError(
@@ -143,12 +143,12 @@ class Emulator:
 
     @property
     def voices(self) -> list[StoredVoice]:
-        """What is stored, in the order of arrival."""
+        """The stored voices, in the order of arrival."""
         return self._account.voices
 
     @property
     def quota(self) -> Quota | None:
-        """What each model takes per window. It may be exchanged at any time; what was counted, stays."""
+        """The quota of each model. It may be replaced at any time; what was counted stays counted."""
         return self._account.quota
 
     @quota.setter
@@ -157,29 +157,29 @@ class Emulator:
 
     @property
     def unmet_faults(self) -> tuple[Fault, ...]:
-        """The faults not met as often as ordered.
+        """The faults that were met less often than their ``times``.
 
-        Of those that are left to chance or without end, the ones that were never met.
+        Of faults with a ``share`` or without a number of times, the ones that were never met.
         """
         return self._plan.unmet
 
     def add_fault(self, fault: Fault) -> None:
-        """Let this go wrong too, after what was ordered before."""
+        """Add a fault after the others."""
         self._plan.extend([fault])
 
     def clear_faults(self) -> None:
-        """Let nothing go wrong any more; what was ordered and not met is forgotten."""
+        """Remove all faults, also from :attr:`unmet_faults`."""
         self._plan.clear()
 
     async def start(self) -> None:
-        """Listen.
+        """Start to listen.
 
         Raises:
-            RuntimeError: If it does already.
-            OSError: If the port is taken.
+            RuntimeError: If the emulator is already running.
+            OSError: If the port is in use.
         """
         if self._runner is not None:
-            raise RuntimeError("the emulator already runs")
+            raise RuntimeError("the emulator already runs: close() it first, or create another")
         application = web.Application(client_max_size=0)  # that is: no limit
         application.router.add_route("*", "/{path:.*}", self._handle)
         runner = web.AppRunner(
@@ -198,7 +198,7 @@ class Emulator:
         self._runner = runner
 
     async def close(self) -> None:
-        """Stop at once, cutting off what is under way. What was stored and noted stays to be looked at."""
+        """Stop at once, and cut off requests under way; voices and requests can still be inspected."""
         runner, self._runner = self._runner, None
         if runner is None:
             return

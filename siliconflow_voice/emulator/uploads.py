@@ -33,7 +33,7 @@ _DATA_URI_HEADER_BYTES = 256
 _CUSTOM_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _DATA_URI_HEADER = re.compile(r"data:[^,]*;base64")
 
-# All that aiohttp raises at a body that is not what its headers say.
+# Everything that aiohttp raises for a body that does not match its headers.
 MALFORMED = (
     web.RequestPayloadError,
     HttpProcessingError,
@@ -46,12 +46,12 @@ MALFORMED = (
 
 _TOO_LARGE = error_answer(413, 20045, "The audio is too large.")
 _NOT_BASE64 = error_answer(400, 20049, "The audio must be a data URI with base64.")
-_BOTH_GIVEN = error_answer(400, 20053, "Give either file or audio, not both.")
+_BOTH_GIVEN = error_answer(400, 20053, "Send either file or audio, not both.")
 
 
 @frozen
 class Recording:
-    """What is kept of the audio."""
+    """The size and digest of the audio, which itself is not kept."""
 
     size: int
     """Bytes."""
@@ -64,22 +64,22 @@ class Submission:
 
     fields: Mapping[str, object]
     recording: Recording | Answer | None = None
-    """The audio, or what the service will say about it; None if there was none."""
+    """The audio, or the answer that refuses it; None if there was no audio."""
 
     @property
     def model(self) -> str:
-        """Which model's quota it counts against; empty if it names none."""
+        """The model whose quota it counts against; empty if it names no model."""
         return _text(self.fields.get("model"))
 
     @property
     def tokens(self) -> int:
-        """What it costs: a token for each character of ``text``, by the emulator's own assumption."""
+        """The tokens that it costs: one for each character of ``text``, by the emulator's own assumption."""
         return len(_text(self.fields.get("text")))
 
 
 @frozen
 class Upload:
-    """An upload with nothing wrong in it."""
+    """An upload that passed all checks."""
 
     model: str
     custom_name: str
@@ -109,7 +109,7 @@ async def read_submission(request: web.Request, *, max_audio_bytes: int) -> Subm
 
 
 def check_submission(submission: Submission, models: Collection[str]) -> Upload | Answer:
-    """Check model, customName, text and audio, in this order, and refuse the first that is wrong."""
+    """Check model, customName, text and audio, in this order; return the first refusal, or the upload."""
     fields = submission.fields
     custom_name, text = _text(fields.get("customName")), _text(fields.get("text"))
     if not submission.model:
@@ -117,7 +117,7 @@ def check_submission(submission: Submission, models: Collection[str]) -> Upload 
     if submission.model not in models:
         return error_answer(400, 20012, "Model does not exist. Please check it carefully.")
     if not _CUSTOM_NAME.fullmatch(custom_name):
-        return error_answer(400, 20048, "customName takes 1 to 64 letters, digits, _ and -.")
+        return error_answer(400, 20048, "customName must be 1 to 64 letters, digits, _ and -.")
     if not text:
         return error_answer(400, 20015, "The text is required.")
     match submission.recording:
@@ -159,7 +159,7 @@ async def _read_multipart(request: web.Request, max_audio_bytes: int) -> Submiss
             case "model" | "customName" | "text":
                 data = await _read(part, _TEXT_FIELD_BYTES)
                 if len(data) > _TEXT_FIELD_BYTES:
-                    raise ValueError("a text of such a length")
+                    raise ValueError("a text that is too long")
                 fields[part.name] = data.decode(part.get_charset("utf-8"))
             case _:
                 pass  # what it does not know, the service ignores
@@ -175,7 +175,7 @@ async def _hash(part: BodyPartReader, max_audio_bytes: int) -> Recording | Answe
 
 
 async def _read(part: BodyPartReader, limit: int) -> bytes:
-    """Read the part to its end, but keep no more than is needed to see that it is over ``limit`` bytes."""
+    """Read the part to its end, but keep at most ``limit`` + 1 bytes: enough to see that it is longer."""
     data = bytearray()
     while chunk := await part.read_chunk(CHUNK_BYTES):
         data += chunk[: limit + 1 - len(data)]

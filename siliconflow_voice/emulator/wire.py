@@ -34,13 +34,13 @@ async def read_body(request: web.Request, limit: float) -> None:
 
 
 def drop(transport: asyncio.Transport) -> web.Response:
-    """Close the connection; what is returned will find it closed and not be sent."""
+    """Close the connection; the response that is returned is not sent."""
     transport.close()
     return web.Response()
 
 
 def reset(transport: asyncio.Transport) -> web.Response:
-    """Reset the connection, so that the other side meets an error instead of an end."""
+    """Reset the connection, so that the client sees an error instead of an end."""
     if (sock := _socket_of(transport)) is not None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
     transport.abort()
@@ -48,7 +48,7 @@ def reset(transport: asyncio.Transport) -> web.Response:
 
 
 async def hold(transport: asyncio.Transport) -> web.Response:
-    """Keep the connection, unread, for as long as the other side does."""
+    """Keep the connection open and unread until the client leaves."""
     # The loop does not watch a connection that is not read.
     while not has_left(transport):  # noqa: ASYNC110 - nothing would set an event
         await asyncio.sleep(_LOOK_AGAIN_SECONDS)
@@ -57,7 +57,7 @@ async def hold(transport: asyncio.Transport) -> web.Response:
 
 
 def has_left(transport: asyncio.Transport) -> bool:
-    """Tell whether the other side has closed or reset the connection, as far as that can be known."""
+    """Return whether the client has closed or reset the connection, as far as that can be known."""
     sock = _socket_of(transport)
     if sock is None or not hasattr(select, "poll"):  # Windows is without it
         return False
@@ -92,7 +92,7 @@ async def trickle(
 
 
 def transport_of(request: web.Request) -> asyncio.Transport:
-    """Return the request's connection, which is there: aiohttp cancels the handlers of lost ones."""
+    """Return the request's connection, which is open: aiohttp cancels the handlers of lost connections."""
     return cast("asyncio.Transport", request.transport)
 
 

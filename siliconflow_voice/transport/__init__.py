@@ -1,1 +1,1 @@
-"""All that knows aiohttp or the key."""
+"""Everything that knows aiohttp or the API key."""

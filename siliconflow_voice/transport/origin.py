@@ -1,4 +1,4 @@
-"""Whom the SDK talks to, and with which key: checked once, before anything is sent."""
+"""The address that requests go to and the key they carry: checked once, before anything is sent."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from attrs import frozen
 from yarl import URL
 
 from siliconflow_voice.errors import ConfigurationError
+from siliconflow_voice.transport.pasted import address_in, key_in
 
 __all__ = ["Origin", "Secret", "base_url", "check_encrypted", "key"]
 
 _DEFAULT = "https://api.siliconflow.cn/v1"
 # It is not shown: it might be a key, or have one in it.
-_NO_ADDRESS = f"base_url is not an http or https address such as {_DEFAULT}"
+_NO_ADDRESS = f"base_url is not an http or https address: pass one such as {_DEFAULT}"
 
 _NAME = re.compile(r"[\w.-]+")
 
 
 class Secret(str):
-    """A string that shows and pickles as nothing, wherever a traceback or a log may put it."""
+    """A string that tracebacks and logs show as ``'***'``, and that can't be pickled."""
 
     __slots__ = ()
 
@@ -30,7 +31,7 @@ class Secret(str):
         return "'***'"
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a key is not pickled")
+        raise TypeError("an API key can't be pickled: set SILICONFLOW_API_KEY in the other process")
 
 
 @frozen
@@ -46,27 +47,35 @@ class Origin:
         return self.base_url.host or ""
 
 
-def key(given: str | None) -> Secret:
-    """Return the key that is given, or ``SILICONFLOW_API_KEY``.
+def key(given: object) -> Secret:
+    """Return *given*, or ``SILICONFLOW_API_KEY``, as a key.
 
     Raises:
-        ConfigurationError: There is none, or it can't be one.
+        ConfigurationError: Neither is set, or it can't be a key.
     """
     found = os.environ.get("SILICONFLOW_API_KEY") if given is None else given
-    if not found:
+    text = "" if found is None else key_in(found)
+    if not text:
         raise ConfigurationError("No API key: pass api_key, or set SILICONFLOW_API_KEY")
-    if not re.fullmatch(r"[\x21-\x7e]+", found):
-        raise ConfigurationError("The API key has a space, a line break or a character that is not ASCII")
-    return Secret(found)
+    if not re.fullmatch(r"[\x21-\x7e]+", text):
+        raise ConfigurationError(
+            "The API key has a space, a line break or a character that is not ASCII: copy it again"
+        )
+    return Secret(text)
 
 
 def base_url(given: str | URL | None) -> URL:
-    """Return the address that is given, ``SILICONFLOW_BASE_URL``, or the vendor's.
+    """Return *given*, ``SILICONFLOW_BASE_URL``, or the vendor's address.
 
     Raises:
-        ConfigurationError: It is not an http or https address, or has parts that one must not have.
+        ConfigurationError: It is not an http or https address, or has a user, a query or a fragment.
     """
+    if isinstance(given, URL):
+        given = str(given)
     text = os.environ.get("SILICONFLOW_BASE_URL") or _DEFAULT if given is None else given
+    text = address_in(text)
+    if re.search(r"\s", text):
+        raise ConfigurationError(_NO_ADDRESS)
     try:
         # Twice, since yarl writes some garbage that it doesn't read; and it reads these only when asked for.
         url = URL(str(URL(text)))
@@ -76,9 +85,9 @@ def base_url(given: str | URL | None) -> URL:
     if url.scheme not in {"http", "https"} or not host or not (":" in host or _NAME.fullmatch(host)):
         raise ConfigurationError(_NO_ADDRESS)
     if user is not None or password is not None:
-        raise ConfigurationError("base_url has a user or a password in it; the key goes into api_key")
+        raise ConfigurationError("base_url has a user or a password in it: pass the key as api_key")
     if url.query_string or url.fragment:
-        raise ConfigurationError(f"base_url, of {host}, has a query or a fragment")
+        raise ConfigurationError(f"base_url, of {host:.80}, has a query or a fragment: end it with the path")
     return url.with_path(url.raw_path.rstrip("/") or "/", encoded=True)
 
 
@@ -91,7 +100,7 @@ def check_encrypted(url: URL) -> None:
     host = url.host or ""
     if url.scheme == "http" and not _is_loopback(host):
         raise ConfigurationError(
-            f"base_url would send the key to {host} unencrypted: use https, or pass allow_http=True"
+            f"base_url would send the key to {host:.80} unencrypted: use https, or pass allow_http=True"
         )
 
 

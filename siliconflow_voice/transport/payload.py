@@ -23,14 +23,14 @@ __all__ = ["RequestPayload", "Transfer"]
 
 @define
 class Transfer:
-    """How far one attempt has got; what it ended in depends on that."""
+    """How far one attempt has got, which decides what its failure means."""
 
     on_sent: Callable[[int], None] | None = None
     """Called with the bytes of audio handed over so far."""
     was_used: Callable[[object], bool] | None = None
-    """Tells whether a connection was used before."""
+    """Returns whether a connection was used before."""
     reused: bool = False
-    """Whether this attempt's connection was: it may have been closed while it was idle."""
+    """Whether this attempt's connection was used before: it may have been closed while it was idle."""
     sent: int = 0
     """Bytes of the body handed to the connection."""
     received: int = 0
@@ -39,12 +39,12 @@ class Transfer:
     """Whether the operating system has all of the body (with TLS: all but what its buffers hold, so that it
     may be true too early, never too late): from here on, the service may have it."""
     error: SiliconFlowError | None = None
-    """What the audio's source failed with, which aiohttp would wrap."""
+    """The failure of the audio's source, which aiohttp would wrap."""
     _ended: asyncio.Event = field(factory=asyncio.Event)
     _writer: AbstractStreamWriter | None = None
 
     def position(self) -> int:
-        """Bytes that have moved either way; one that waits in a buffer has not."""
+        """Return the bytes that have moved either way; bytes in a buffer have not."""
         transport = self._writer.transport if self._writer is not None else None
         waiting = transport.get_write_buffer_size() if transport is not None else 0
         return self.sent - waiting + self.received
@@ -127,7 +127,7 @@ class RequestPayload(Payload):
         await self.write_with_length(writer, None)
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:  # noqa: ARG002 - the base's
-        """Refuse: a body that is read from a file as it is sent is nowhere as a string."""
+        """Raise TypeError: a body that is read while it is sent never exists as a string."""
         raise TypeError("a streamed body can't be decoded")
 
 

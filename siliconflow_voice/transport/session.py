@@ -19,9 +19,9 @@ __all__ = ["Connection"]
 
 
 class _Connector(aiohttp.TCPConnector):
-    """A pool that gives out no connection which the service closed while it was idle.
+    """A pool that never hands out a connection which the service closed while it was idle.
 
-    Right behind an answer, the loop has not looked at the socket since, and aiohttp takes it for connected.
+    Right after an answer, the loop has not looked at the socket again, and aiohttp assumes that it is open.
     """
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class _Connector(aiohttp.TCPConnector):
 
 
 def has_news(transport: asyncio.Transport | None) -> bool:
-    """Whether something came over an idle connection: nothing but its end could."""
+    """Return whether something arrived on an idle connection: that can only be its end."""
     socket = None if transport is None else transport.get_extra_info("socket")
     if socket is None or socket.fileno() < 0:
         return True
@@ -70,28 +70,32 @@ class Connection:
     closed: bool = field(default=False, init=False)
 
     def loop(self) -> asyncio.AbstractEventLoop:
-        """Return the loop that this belongs to: the one that uses it first.
+        """Return the event loop that this belongs to: the first in which it was used.
 
         Raises:
             ConfigurationError: It is closed, there is no running loop, or it is another one.
         """
         if self.closed:
-            raise ConfigurationError("The client is closed")
+            raise ConfigurationError("The client is closed: create a new VoiceClient")
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
-            raise ConfigurationError("The client needs a running asyncio event loop") from None
+            raise ConfigurationError(
+                "The client needs a running asyncio event loop: use it inside a coroutine"
+            ) from None
         if self._loop is None:
             self._loop = loop
         elif loop is not self._loop:
-            raise ConfigurationError("The client belongs to another event loop: make one for each")
+            raise ConfigurationError(
+                "The client belongs to another event loop: create a client for each loop"
+            )
         return loop
 
     def session(self) -> aiohttp.ClientSession:
-        """Return the session; make our own at its first use.
+        """Return the session, which is created at its first use unless it is borrowed.
 
         Raises:
-            ConfigurationError: It is closed, or this is not the place to use it.
+            ConfigurationError: The client or the session is closed, or this is not the client's event loop.
         """
         self.loop()
         session = self._borrowed or self._own
@@ -100,13 +104,15 @@ class Connection:
                 connector=_Connector(), cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
             )
         if session.closed:
-            raise ConfigurationError("The session is closed")
+            raise ConfigurationError(
+                "The session is closed: keep the aiohttp session open for as long as the client is used"
+            )
         return session
 
     def was_used(self, protocol: object) -> bool:
-        """Whether a request went over this connection before the one that goes now.
+        """Return whether an earlier request used this connection.
 
-        Of a borrowed session's, only those are known that a body was written to.
+        Of a borrowed session's connections, only the ones that carried a body are known.
         """
         if self._own is not None and isinstance(self._own.connector, _Connector):
             return protocol in self._own.connector.used_again
@@ -116,7 +122,7 @@ class Connection:
         return False
 
     async def close(self) -> None:
-        """Close the session if it is our own. A second call does nothing."""
+        """Close the session unless it is borrowed; closing twice does nothing."""
         self.closed = True
         own, self._own = self._own, None
         if own is not None:

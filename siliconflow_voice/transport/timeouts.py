@@ -20,45 +20,49 @@ class Timeouts:
     attempt: float | None = field(default=120.0, validator=positive_or_none)
     """From the connection to the last byte of the answer."""
     connect: float | None = field(default=10.0, validator=positive_or_none)
-    """To have a connection: DNS, TCP and TLS together."""
+    """To establish a connection: DNS, TCP and TLS together."""
     stall: float | None = field(default=30.0, validator=positive_or_none)
-    """Without a byte moving while the body is sent, or while the answer's body comes.
+    """Without a byte moving, while the body is sent or the answer's body is received.
 
-    The time in between, when the service thinks, is bounded by ``attempt``.
+    The time in between, when the service works, is bounded by ``attempt``.
     """
 
 
 class Watch:
-    """Ends an attempt that takes too long in all, or in which no byte moves."""
+    """Ends an attempt that takes too long as a whole, or in which no byte moves."""
 
     def __init__(self, transfer: Transfer, timeouts: Timeouts, until: float | None) -> None:
         self._loop = asyncio.get_running_loop()
         self._transfer = transfer
         self._timeouts = timeouts
+        self._bound = "Timeouts.attempt"
         self._reason = f"took longer than {timeouts.attempt:g} s" if timeouts.attempt is not None else ""
         deadline = None if timeouts.attempt is None else self._loop.time() + timeouts.attempt
         if until is not None and (deadline is None or until < deadline):
-            deadline, self._reason = until, "ran into the deadline of the call"
+            deadline, self._bound = until, "RetryPolicy.deadline"
+            self._reason = "ran into the deadline of the call"
         self.scope = asyncio.timeout_at(deadline)
         self._position = 0
         self._moved = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        """Begin to look whether bytes move."""
+        """Begin to watch whether bytes move."""
         if self._timeouts.stall is not None:
             stall = self._timeouts.stall
             self._timer = self._loop.call_later(stall / 4, self._look, stall)
 
     def stop(self) -> None:
-        """End the looking."""
+        """Stop watching."""
         if self._timer is not None:
             self._timer.cancel()
 
     def error(self, problem: BaseException) -> APITimeoutError | None:
         """Return the error that names the bound which ended the attempt, if one of ours did."""
         if isinstance(problem, TimeoutError) and self.scope.expired():
-            return APITimeoutError(f"The attempt {self._reason}; {self._state()}")
+            return APITimeoutError(
+                f"The attempt {self._reason}; {self._state()} (the bound is {self._bound})"
+            )
         return None
 
     def _state(self) -> str:
@@ -79,7 +83,7 @@ class Watch:
         if position != self._position or thinking or unbegun:
             self._position, self._moved = position, now
         elif now - self._moved >= stall:
-            self._reason = f"stalled: no byte moved for {stall:g} s"
+            self._bound, self._reason = "Timeouts.stall", f"stalled: no byte moved for {stall:g} s"
             self.scope.reschedule(now)
             return
         self._timer = self._loop.call_at(now + stall / 4, self._look, stall)

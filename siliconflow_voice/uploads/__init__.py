@@ -1,1 +1,1 @@
-"""One upload: checked, sent, and looked for if its answer was lost."""
+"""One upload: checked, sent, and looked up if its answer was lost."""

@@ -1,4 +1,4 @@
-"""What belongs to one account, that is one key at one address, and is never shared with another."""
+"""What belongs to one account (one key at one address), and is never shared with another."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ __all__ = ["Account"]
 
 @frozen(eq=False)
 class Account:
-    """What the clients of an account have in common."""
+    """What the clients of one account share."""
 
     throttle: Throttle
     known: KnownVoices = field(factory=KnownVoices)
-    """The voices that it has."""
+    """The voices that the account has."""
     ensuring: WeakValueDictionary[Likeness, asyncio.Lock] = field(
         factory=WeakValueDictionary["Likeness", asyncio.Lock]
     )
     """The voices that are being ensured."""
 
     def another(self) -> Account:
-        """Return another account, with a throttle that is set up as this one's is and has learned nothing."""
+        """Return another account, whose throttle has this one's settings and has learned nothing."""
         return Account(evolve(self.throttle))

@@ -1,4 +1,4 @@
-"""An upload as a call sees it: the audio, its progress, and the search for a voice whose answer was lost."""
+"""An upload as an operation: its audio, its progress, and the search for its voice after a lost answer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Protocol, TypeAlias
 
 from attrs import define
 
-from siliconflow_voice.api.responses import Answer, parse_uri
+from siliconflow_voice.api.answers import Answer
+from siliconflow_voice.api.responses import parse_uri
 from siliconflow_voice.audio.blocks import Block
 from siliconflow_voice.audio.readings import Reading
 from siliconflow_voice.calls.deadline import Deadline
@@ -17,7 +18,7 @@ from siliconflow_voice.calls.history import guarded
 from siliconflow_voice.calls.operation import Failed, Operation, Outcome, Success
 from siliconflow_voice.errors import AmbiguousUploadError, SiliconFlowError
 from siliconflow_voice.models import Failure, Voice
-from siliconflow_voice.uploads.recovery import KnownVoices
+from siliconflow_voice.uploads.recovery import Keep, KnownVoices
 
 __all__ = ["AttemptGuard", "Progress", "Search", "Upload", "parse_voice"]
 
@@ -25,37 +26,37 @@ Progress: TypeAlias = Callable[[int, "int | None"], object]
 
 
 class AttemptGuard(Protocol):
-    """Stands beside the attempts of an upload."""
+    """Called before and after each attempt of an upload."""
 
     async def begins(self) -> None:
-        """Called when an attempt has its turn, before its first byte. What this raises ends the upload."""
+        """Called before the first byte of an attempt. What this raises ends the upload."""
 
     def ended(self) -> None:
-        """Called when it is over, and so is the search for a voice whose answer was lost."""
+        """Called when the attempt is over, its search included."""
 
 
 @define(eq=False)
 class Search:
-    """How a voice whose answer was lost is looked for."""
+    """How an upload looks for its voice after a lost answer."""
 
-    list_voices: Callable[[float | None], Awaitable[list[Voice]]]
-    """Lists the account by a time of the loop's."""
+    list_voices: Callable[[float | None, Keep], Awaitable[list[Voice]]]
+    """Lists the account, by the loop's time that it is called with."""
     deadline: Deadline
     settling: float
-    """Seconds to wait first: how soon the list shows a voice that was just stored is not known."""
+    """Seconds to wait first: how soon the list shows a new voice is not known."""
     known: bool
-    """Whether the account was listed before the upload."""
+    """Whether a listing before the upload succeeded."""
 
 
 @define(eq=False, kw_only=True)
 class Upload(Operation[Voice]):
-    """One recording that is to become *wanted*."""
+    """The upload of one recording, to become the voice *wanted*."""
 
     wanted: Voice
     reading: Reading
     known: KnownVoices
     resend_unknown: bool
-    """Whether to send again what may have been stored."""
+    """Whether to send it again when its outcome is unknown."""
     progress: Progress | None
     searching: Search | None
     guard: AttemptGuard | None
@@ -106,14 +107,15 @@ class Upload(Operation[Voice]):
     async def _find(self, search: Search) -> Voice | AmbiguousUploadError | None:
         if not search.known:
             return AmbiguousUploadError(
-                "The upload's answer was lost, and the account could not be listed before it"
+                "The upload's answer was lost, and its voice can't be looked up, since listing the account "
+                "before the upload had failed"
             )
         await asyncio.sleep(search.settling)
         return await self.known.find(self.wanted, partial(search.list_voices, search.deadline.at))
 
 
 def parse_voice(wanted: Voice, answer: Answer) -> Voice | SiliconFlowError:
-    """Return the voice that the answer to an upload of *wanted* names, or the error that it is."""
+    """Return the voice that the answer to an upload of *wanted* names, or the error that it stands for."""
     uri = parse_uri(answer)
     if isinstance(uri, SiliconFlowError):
         return uri

@@ -1,15 +1,15 @@
-"""Uploads one voice: from the checks before a byte is sent to the uri, or to what is known of its loss."""
+"""Uploads one voice: from the checks before anything is sent to the uri, or to the error."""
 
 from __future__ import annotations
 
 import asyncio
+from array import array
 from functools import partial
 
 from attrs import define, evolve
 
 from siliconflow_voice.api import requests
 from siliconflow_voice.api.requests import Encoding
-from siliconflow_voice.api.responses import parse_voices
 from siliconflow_voice.audio.checks import check_audio, check_texts
 from siliconflow_voice.audio.formats import AudioFacts
 from siliconflow_voice.audio.pool import ReadPool
@@ -17,21 +17,21 @@ from siliconflow_voice.audio.readings import Reading
 from siliconflow_voice.audio.source import AudioSource
 from siliconflow_voice.calls.deadline import Deadline
 from siliconflow_voice.calls.engine import Engine
-from siliconflow_voice.calls.operation import Operation
 from siliconflow_voice.calls.settings import Settings
 from siliconflow_voice.errors import APITimeoutError
 from siliconflow_voice.models import Voice
 from siliconflow_voice.uploads.account import Account
+from siliconflow_voice.uploads.listing import Listing, everything
 from siliconflow_voice.uploads.operation import AttemptGuard, Progress, Search, Upload, parse_voice
-from siliconflow_voice.uploads.recovery import KnownVoices, OnAmbiguous
+from siliconflow_voice.uploads.recovery import Keep, KnownVoices, OnAmbiguous, likeness
 from siliconflow_voice.uploads.values import VoiceUpload
 from siliconflow_voice.validation import check_choice
 
 __all__ = ["OpenUpload", "Uploader"]
 
-# The list that is taken before the first upload must not hold that up for long.
+# The listing before the first upload must not delay that for long.
 _FIRST_LISTING = 30.0
-# How soon the list shows a voice that was just stored is not known: give it a moment.
+# How soon the list shows a new voice is not known: wait a moment.
 _SETTLING = 1.0
 # Seconds of a call's deadline that are kept for that search.
 _RESERVE = 10.0
@@ -39,7 +39,7 @@ _RESERVE = 10.0
 
 @define(eq=False)
 class Uploader:
-    """What the uploads of a client have in common."""
+    """What the uploads of a client share."""
 
     engine: Engine
     account: Account
@@ -52,7 +52,7 @@ class Uploader:
 
     @property
     def known(self) -> KnownVoices:
-        """The voices that the account has."""
+        """The voices that the account is known to have."""
         return self.account.known
 
     def until(self) -> float | None:
@@ -64,7 +64,7 @@ class Uploader:
         return self.engine.until()
 
     async def open(self, upload: VoiceUpload, *, until: float | None, digest: bool = False) -> OpenUpload:
-        """Check an upload, and look at its audio; to be closed however it ends.
+        """Check an upload, and read the beginning of its audio; the caller closes what is returned.
 
         Args:
             upload: What to upload.
@@ -72,9 +72,9 @@ class Uploader:
             digest: Whether to read all of the audio for its SHA-256.
 
         Raises:
-            InvalidUploadError: It breaks a rule of the API.
+            InvalidUploadError: The upload breaks a rule of the API.
             AudioSourceError: The audio can't be read.
-            APITimeoutError: It can't be read in time.
+            APITimeoutError: The audio can't be read in time.
         """
         limits = self.settings.limits
         source = AudioSource.of(upload.audio)
@@ -82,6 +82,8 @@ class Uploader:
         try:
             check_choice("encoding", upload.encoding, Encoding)
             check_texts(limits, custom_name=upload.custom_name, text=upload.text, model=upload.model)
+            if limits is not None:
+                reading.largest = limits.max_bytes
             async with asyncio.timeout_at(until):
                 facts = await reading.facts(measure=limits is not None, digest=digest)
             check_audio(limits, facts, source.filename)
@@ -93,15 +95,32 @@ class Uploader:
             if facts.size is None and limits is not None:
                 reading.most = limits.max_bytes
             return OpenUpload(self, upload, reading, facts, source.filename)
-        raise APITimeoutError(f"The deadline passed while {source.filename} was read; nothing was sent")
+        raise APITimeoutError(
+            f"The deadline passed while {source.filename} was read; nothing was sent: "
+            "raise RetryPolicy.deadline"
+        )
 
-    async def list_voices(self, until: float | None) -> list[Voice]:
-        """List the account's voices by the loop's time *until*."""
-        operation = Operation(requests.list_voices(), parse_voices, "the account")
+    async def list_voices(self, until: float | None, keep: Keep = everything) -> list[Voice]:
+        """List the account by the loop's time *until*; return the voices that are to be kept."""
+        operation = Listing(keep, self.settings.max_list_bytes)
         return (await self.engine.call(operation, Deadline.by(until))).value
 
+    async def look_for(self, wanted: Voice, until: float | None) -> Voice | None:
+        """Return the account's voice like *wanted* that is listed first, or None if it has none."""
+        uris, like = array("q"), likeness(wanted)
+
+        def keep(voice: Voice) -> bool:
+            uris.append(hash(voice.uri))
+            return likeness(voice) == like
+
+        found = await self.list_voices(until, keep)
+        # What may be under way is not to be taken for old.
+        if not self.known.busy:
+            self.known.learn(uris)
+        return found[0] if found else None
+
     async def prepare(self, until: float | None) -> bool:
-        """Find out what the account has, unless that is known; return whether it is known now."""
+        """List the account, unless its voices are known; return whether they are known now."""
         deadline = self.settings.retry.deadline
         share = _FIRST_LISTING if deadline is None else min(_FIRST_LISTING, deadline / 4)
         by = asyncio.get_running_loop().time() + share
@@ -117,14 +136,14 @@ class Uploader:
 
 @define(eq=False)
 class OpenUpload:
-    """An upload whose audio was looked at, and that can be sent once."""
+    """An upload that was checked, and can be sent once."""
 
     _uploader: Uploader
     _upload: VoiceUpload
     _reading: Reading
     facts: AudioFacts
     filename: str
-    """What messages call the audio."""
+    """The audio's name in messages."""
 
     async def send(
         self,
@@ -134,28 +153,28 @@ class OpenUpload:
         progress: Progress | None = None,
         guard: AttemptGuard | None = None,
     ) -> Voice:
-        """Send it until it has its voice, fails for good, or the policy has had enough.
+        """Send it until it has its voice, fails for good, or the policy allows no more attempts.
 
         Args:
-            deadline: When all must be over.
+            deadline: When the call must be over.
             on_ambiguous: As in :meth:`VoiceClient.upload_voice`.
             progress: As in :meth:`VoiceClient.upload_voice`.
-            guard: Told of each attempt's beginning and end.
+            guard: Called before and after each attempt.
         """
         upload, known = self._upload, self._uploader.known
         wanted = Voice("", upload.model, upload.custom_name, upload.text)
         searching = await self._searching(deadline) if on_ambiguous == "reconcile" else None
         operation = Upload(
-            requests.upload_voice(
+            request=requests.upload_voice(
                 model=upload.model,
                 custom_name=upload.custom_name,
                 text=upload.text,
                 encoding=upload.encoding,
                 media_type=self.facts.media_type,
-                audio_format=self.facts.format,
+                extension=self.facts.extension,
             ),
-            partial(parse_voice, wanted),
-            upload.custom_name,
+            parse=partial(parse_voice, wanted),
+            subject=upload.custom_name,
             size=self.facts.size,
             wanted=wanted,
             reading=self._reading,
@@ -179,7 +198,7 @@ class OpenUpload:
         await self._reading.close()
 
     async def _searching(self, deadline: Deadline) -> Search:
-        """Prepare the search for a lost answer, and keep some of the deadline for it."""
+        """Prepare the search for a lost answer, and reserve a part of the deadline for it."""
         uploader = self._uploader
         known = uploader.known.complete
         if not known:

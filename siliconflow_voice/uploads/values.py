@@ -1,4 +1,4 @@
-"""What is to be uploaded, and what came of it: the values of bulk runs."""
+"""The values of bulk runs: what is to be uploaded, and its outcome."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Status: TypeAlias = Literal["uploaded", "recovered", "skipped", "failed"]
 
 
 def _brief(audio: Audio) -> str:
-    """Show what a path or a source shows, and of all else only what it is: bytes can be millions."""
+    """Return the repr of a path or a source, and of anything else only its type: bytes can be millions."""
     match audio:
         case str() | AudioSource():
             return repr(audio)
@@ -44,17 +44,17 @@ class VoiceUpload:
 
 @frozen
 class UploadOutcome:
-    """What one item of a bulk run came to."""
+    """The outcome of one item of a bulk run."""
 
     index: int
     """The item's place among the uploads, counted from 0."""
     upload: VoiceUpload
     status: Status
-    """``uploaded``; ``recovered``, where the answer was lost and the voice was found in the account's list;
-    ``skipped``, where the journal has its voice from before; or ``failed``."""
+    """``uploaded``; ``recovered``: the answer was lost, and the voice was found in the account's list;
+    ``skipped``: the journal has its voice from an earlier run; or ``failed``."""
     voice: Voice | None = None
     """The voice, unless it failed."""
     error: SiliconFlowError | None = None
     """Why it failed."""
     size: int | None = field(default=None, eq=False)
-    """Bytes of the audio, where it was looked at and they are known."""
+    """Bytes of the audio, where they are known."""

@@ -30,7 +30,7 @@ def upload(
     model: str = "FunAudioLLM/CosyVoice2-0.5B",
     custom_name: str = "narrator",
     text: str = "慢工出细活",
-    audio_format: str | None = "mp3",
+    extension: str = "mp3",
 ) -> Request:
     return upload_voice(
         model=model,
@@ -38,7 +38,7 @@ def upload(
         text=text,
         encoding=encoding,
         media_type="audio/mpeg",
-        audio_format=audio_format,
+        extension=extension,
     )
 
 
@@ -171,14 +171,10 @@ def test_the_size_is_unknown_if_the_audios_is(encoding: Encoding) -> None:
     assert envelope_of(upload(encoding)).size(None) is None
 
 
-@pytest.mark.parametrize(
-    ("audio_format", "filename"),
-    [("mp3", "audio.mp3"), ("wav", "audio.wav"), ("opus", "audio.opus"), ("pcm", "audio.pcm")]
-    + [(other, "audio.bin") for other in ("m4a", None, "", "音频", '"; x="')],
-)
-def test_the_filename_is_ascii_and_never_the_users(audio_format: str | None, filename: str) -> None:
-    prologue = envelope_of(upload(audio_format=audio_format)).prologue
-    assert b'name="file"; filename="%s"\r\n' % filename.encode() in prologue
+@pytest.mark.parametrize("extension", ["mp3", "wav", "opus", "flac", "m4a", "bin"])
+def test_the_filename_is_ascii_and_never_the_users(extension: str) -> None:
+    prologue = envelope_of(upload(extension=extension)).prologue
+    assert b'name="file"; filename="audio.%s"\r\n' % extension.encode() in prologue
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
@@ -193,7 +189,7 @@ def test_an_upload_is_not_repeatable_and_draws_on_its_models_quota(encoding: Enc
 
 
 def test_listing_has_no_body_and_takes_a_long_answer() -> None:
-    assert Request("list_voices", "GET", "audio/voice/list", max_answer=256 << 20) == list_voices()
+    assert Request("list_voices", "GET", "audio/voice/list", max_answer=1000) == list_voices(1000)
 
 
 @given(st.text())
@@ -209,4 +205,4 @@ def test_a_deletion_names_the_uri_in_json(uri: str) -> None:
 
 
 def test_listing_and_deleting_are_repeatable() -> None:
-    assert (list_voices().repeatable, delete_voice("speech:a:b:c").repeatable) == (True, True)
+    assert (list_voices(1000).repeatable, delete_voice("speech:a:b:c").repeatable) == (True, True)

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import tracemalloc
 import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -14,9 +13,19 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from siliconflow_voice import errors
-from siliconflow_voice.api.responses import Answer, parse_nothing, parse_uri, parse_voices
+from siliconflow_voice.api.answers import Answer, Redactor
+from siliconflow_voice.api.responses import parse_nothing, parse_uri
+from siliconflow_voice.api.responses import parse_voices as parse_listed
+from siliconflow_voice.api.voicelist import VoiceList
 from siliconflow_voice.errors import APIStatusError, InvalidResponseError, RateLimitError, SiliconFlowError
 from siliconflow_voice.models import Voice
+
+
+def parse_voices(given: Answer) -> list[Voice] | SiliconFlowError:
+    """Read a list that was not long enough to be read as it came."""
+    voices = VoiceList(lambda _voice: True)
+    return parse_listed(given, voices) or voices.voices
+
 
 PARSERS: list[Callable[[Answer], Any]] = [parse_uri, parse_voices, parse_nothing]
 TPM_LIMITED = (
@@ -173,6 +182,7 @@ def test_a_200_that_says_busy_is_an_overload(parse: Callable[[Answer], Any], cod
 
 
 UNFIT: list[Any] = [{"uri": uri} for uri in (None, 1, (), "", "voice:x", "Speech:x")]
+NO_URI: list[Any] = [{"uri": uri} for uri in ("speech:", "speech:a b", "speech:a\n", "speech:é")]
 WRONG: list[Any] = [
     b"", b" ", b"<html>", b"{", b"\xff\xfe", b"[" * 100_000, b"NaN", None, 7, True, "speech:a:b:c", {}
 ]  # fmt: skip
@@ -180,7 +190,7 @@ WRONG: list[Any] = [
 
 @pytest.mark.parametrize(
     "document",
-    [*WRONG, [], ["speech:a"], *UNFIT],
+    [*WRONG, [], ["speech:a"], *UNFIT, *NO_URI],
 )
 def test_an_upload_answered_in_another_shape_is_invalid(document: Any) -> None:
     with pytest.raises(InvalidResponseError):
@@ -194,6 +204,13 @@ def test_a_list_of_voices_is_read_from_each_of_the_four_wrappings(key: str | Non
     assert [VOICE] * entries == read(parse_voices, answer(200, document))
 
 
+@pytest.mark.parametrize(
+    "document", [{"result": None}, {"results": None}, {"data": None}, {"data": {"result": None}}]
+)
+def test_null_in_place_of_the_list_is_an_empty_one(document: Any) -> None:
+    assert read(parse_voices, answer(200, document)) == []
+
+
 @pytest.mark.parametrize("key", ["results", "result"])
 def test_a_list_of_voices_is_read_from_within_data(key: str) -> None:
     assert read(parse_voices, answer(200, {"code": 20000, "data": {key: [ENTRY]}})) == [VOICE]
@@ -203,7 +220,6 @@ def test_a_list_of_voices_is_read_from_within_data(key: str) -> None:
     "document",
     [
         *WRONG,
-        {"result": None},
         {"data": {"data": {"result": []}}},
         {"voices": []},
         {"results": {}},
@@ -239,7 +255,9 @@ def test_an_invalid_answer_says_what_was_expected_and_what_came() -> None:
 
 
 def test_an_answer_without_a_body_is_called_nothing() -> None:
-    with pytest.raises(InvalidResponseError, match=r"^HTTP 200, but the answer is not JSON: nothing\.$"):
+    with pytest.raises(
+        InvalidResponseError, match=r"^HTTP 200, but the answer is not JSON: nothing in the body\.$"
+    ):
         read(parse_uri, answer(200, b" "))
 
 
@@ -304,60 +322,15 @@ def test_a_code_is_a_number_of_bearable_length(written: str, code: str) -> None:
 
 @pytest.mark.parametrize(
     ("trace_id", "kept"),
-    [(None, None), ("", None), ("ti_1", "ti_1"), ("a\n\ud800", "a �"), ("x" * 301, "x" * 300 + "…")],
+    [(None, None), ("", None), ("ti_1", "ti_1"), ("a\n\ud800", None), ("x" * 129, None), ("a b", None)],
 )
-def test_a_trace_id_is_put_on_one_line(trace_id: str | None, kept: str | None) -> None:
+def test_a_trace_id_is_kept_if_it_looks_like_one(trace_id: str | None, kept: str | None) -> None:
     headers = {} if trace_id is None else {"x-siliconcloud-trace-id": trace_id}
     assert kept == error_of(Answer(500, headers)).trace_id
 
 
 def test_of_a_body_4096_characters_are_kept() -> None:
     assert error_of(answer(500, "界".encode() * 5000)).body == "界" * 4096
-
-
-@pytest.mark.parametrize("encoding", ["gzip", "x-gzip", "GZip", "deflate"])
-def test_a_compressed_answer_is_read_though_it_was_not_asked_for(encoding: str) -> None:
-    raw = json.dumps({"uri": "speech:x"}).encode()
-    packed = zlib.compress(raw) if encoding == "deflate" else gzip.compress(raw)
-    assert read(parse_uri, answer(200, packed, content_encoding=encoding)) == "speech:x"
-
-
-@pytest.mark.parametrize(
-    "raw",
-    [b"", b"no gzip", gzip.compress(b"", mtime=0)[:5], gzip.compress(b'{"uri": "speech:x"}', mtime=0)[:20]],
-)
-def test_a_compressed_answer_that_is_not_sound_is_invalid(raw: bytes) -> None:
-    with pytest.raises(InvalidResponseError):
-        read(parse_uri, answer(200, raw, content_encoding="gzip"))
-
-
-def test_an_answer_compressed_in_a_way_of_its_own_is_invalid() -> None:
-    with pytest.raises(InvalidResponseError):
-        read(parse_uri, answer(200, b"\x0b\x02\x80", content_encoding="br"))
-
-
-@pytest.mark.parametrize(
-    ("parse", "status", "class_"),
-    [(parse_voices, 200, InvalidResponseError), (parse_nothing, 500, errors.ServerError)],
-)
-def test_a_gzip_bomb_is_cut_off_and_takes_little_memory(
-    parse: Callable[[Answer], Any], status: int, class_: type[SiliconFlowError]
-) -> None:
-    bomb = gzip.compress(b"ab " * (50 << 20), 1)
-    tracemalloc.start()
-    try:
-        with pytest.raises(SiliconFlowError) as caught:
-            read(parse, answer(status, bomb, content_encoding="gzip"))
-        assert tracemalloc.get_traced_memory()[1] < 12 << 20
-    finally:
-        tracemalloc.stop()
-    assert (type(caught.value), len(vars(caught.value)["body"])) == (class_, 4096)
-
-
-def test_an_answer_is_invalid_if_it_is_longer_than_the_limit_once_decompressed() -> None:
-    bomb = gzip.compress(b"[" + b" " * (1 << 20) + b"]")
-    with pytest.raises(InvalidResponseError, match="the answer has more than 1,048,576 bytes"):
-        read(parse_voices, answer(200, bomb, content_encoding="gzip"))
 
 
 def test_an_answer_that_was_not_read_to_its_end_is_invalid() -> None:
@@ -465,13 +438,11 @@ def test_any_answer_is_a_value_or_an_error_of_the_sdks_that_fits_on_a_line(
 
 
 @pytest.mark.parametrize("pad", [0, 280, 290, 4090])
-@pytest.mark.parametrize("encoding", ["identity", "gzip"])
-def test_a_key_that_a_server_echoes_is_blotted_out_wherever_the_text_is_cut(pad: int, encoding: str) -> None:
+def test_a_key_that_a_server_echoes_is_blotted_out_wherever_the_text_is_cut(pad: int) -> None:
     key = "sk-test" * 5
     body = ("x" * pad + f" {key} {key}").encode()
-    raw = gzip.compress(body) if encoding == "gzip" else body
-    headers = {"content-encoding": encoding, "x-siliconcloud-trace-id": key, "location": key}
+    headers = {"x-siliconcloud-trace-id": key, "location": key}
     for status in (200, 302, 400):
         with pytest.raises(SiliconFlowError) as caught:
-            read(parse_uri, Answer(status, headers, raw, key=key))
+            read(parse_uri, Answer(status, headers, body, redact=Redactor(key)))
         assert "sk-te" not in str(vars(caught.value)) + repr(caught.value)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from siliconflow_voice.audio.checks import AudioLimits, check_audio, check_texts
+from siliconflow_voice.audio.checks import AudioLimits, audio_refusal, check_audio, check_texts
 from siliconflow_voice.audio.formats import AudioFacts
 from siliconflow_voice.errors import ConfigurationError, InvalidUploadError
 
@@ -33,12 +33,35 @@ def refusal_of_audio(limits: AudioLimits | None, **changes: Any) -> tuple[str, s
 
 @pytest.mark.parametrize("limits", [DEFAULT, LIFTED, None])
 @pytest.mark.parametrize(
-    "texts", [{}, {"custom_name": "a"}, {"custom_name": "Az09_-" + "x" * 58}, {"text": " 慢\n"}]
+    "texts",
+    [
+        {"text": "\u200b慢"},
+        {"text": "…"},
+        {"text": "🙂"},
+        {"text": "\ue000"},
+        {},
+        {"custom_name": "a"},
+        {"custom_name": "Az09_-" + "x" * 58},
+        {"text": " 慢\n"},
+    ],
 )
 def test_good_texts_pass(limits: AudioLimits | None, texts: dict[str, str]) -> None:
     assert refusal_of_texts(limits, **texts) is None
 
 
+SUPPORTED = "supported: mp3, opus, pcm, wav"
+SPOKEN = "it must be what is spoken in the audio, word for word"
+INVISIBLE = [
+    "\u200b",
+    "\ufeff\u2060 ",
+    "\u3164\u115f\u1160\uffa0",
+    "\u2800",
+    "\u202e\u2066",
+    "\u0301",
+    "\ufe0f",
+    "\U000e0041",
+    "\x07",
+]
 PATTERN = "[A-Za-z0-9_-]{1,64}"
 
 
@@ -57,8 +80,9 @@ PATTERN = "[A-Za-z0-9_-]{1,64}"
         ("model", "", "is empty"),
         ("model", "a\nb", r"has the control character '\n'"),
         ("model", "a\x7fb", r"has the control character '\x7f'"),
-        ("text", "", "is empty; it must be what is spoken in the audio, word for word"),
-        ("text", " \n\t　", "is empty; it must be what is spoken in the audio, word for word"),
+        ("text", "", f"is empty; {SPOKEN}"),
+        ("text", " \n\t　", f"is empty; {SPOKEN}"),
+        *[("text", text, f"has nothing visible in it; {SPOKEN}") for text in INVISIBLE],
         ("text", "a\0b", "has a NUL character"),
     ],
 )
@@ -126,10 +150,22 @@ def test_good_audio_passes(limits: AudioLimits | None, facts: dict[str, Any]) ->
 @pytest.mark.parametrize(
     ("fact", "value", "reason"),
     [
-        ("size", 5_000_001, "it has 5,000,001 bytes; at most 5,000,000 are taken"),
-        ("format", "flac", "it is flac; taken are mp3, opus, pcm, wav"),
-        ("format", None, "it is no audio that its first bytes would tell; taken are mp3, opus, pcm, wav"),
-        ("duration", 30.1, "it lasts 30.1 s; at most 30 s are taken"),
+        ("size", 5_000_001, "it is 5,000,001 bytes; the limit is 5,000,000"),
+        (
+            "format",
+            "flac",
+            f"it is flac; {SUPPORTED}; convert it first, for example with `ffmpeg -i FILE out.wav`",
+        ),
+        (
+            "format",
+            "git-lfs",
+            f"it is a Git LFS pointer, not the recording; {SUPPORTED}; get it with `git lfs pull`",
+        ),
+        ("format", None, "it is not a recognised audio format; supported: mp3, opus, pcm, wav"),
+        ("duration", 0.0, "it is empty: headers without any sound"),
+        ("duration", 30.1, "it lasts 30.1 s; the limit is 30 s"),
+        ("duration", 30.04, "it lasts 30.04 s; the limit is 30 s"),
+        ("duration", 30.000_01, "it lasts 30.00001 s; the limit is 30 s"),
     ],
 )
 def test_audio_that_breaks_a_rule_is_refused_by_it(fact: str, value: object, reason: str) -> None:
@@ -149,9 +185,12 @@ def test_without_limits_any_audio_passes(limits: AudioLimits | None) -> None:
 @pytest.mark.parametrize(
     ("limits", "reason"),
     [
-        (AudioLimits(max_bytes=4_000_000), "it has 5,000,000 bytes; at most 4,000,000 are taken"),
-        (AudioLimits(max_seconds=12.5), "it lasts 30.0 s; at most 12.5 s are taken"),
-        (AudioLimits(formats=frozenset({"wav", "flac"})), "it is mp3; taken are flac, wav"),
+        (AudioLimits(max_bytes=4_000_000), "it is 5,000,000 bytes; the limit is 4,000,000"),
+        (AudioLimits(max_seconds=12.5), "it lasts 30.0 s; the limit is 12.5 s"),
+        (
+            AudioLimits(formats=frozenset({"wav", "flac"})),
+            "it is mp3; supported: flac, wav; convert it first, for example with `ffmpeg -i FILE out.wav`",
+        ),
     ],
 )
 def test_each_limit_can_be_changed(limits: AudioLimits, reason: str) -> None:
@@ -171,3 +210,45 @@ def test_a_pattern_of_no_use_is_an_error_of_the_configuration(value: Any) -> Non
     with pytest.raises(ConfigurationError) as caught:
         AudioLimits(name_pattern=value)
     assert f"AudioLimits(name_pattern=…) takes a regular expression, not {value!r}" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({"size": 0}, "empty"),
+        ({"size": 5_000_001}, "too_large"),
+        ({"format": "flac"}, "format"),
+        ({"duration": 0.0}, "empty"),
+        ({"duration": 31.0}, "too_long"),
+    ],
+)
+def test_a_refusal_has_a_word_for_its_rule(changes: dict[str, Any], rule: str) -> None:
+    refusal = audio_refusal(DEFAULT, evolve(RECORDING, **changes), "it")
+    assert refusal is not None
+    assert (refusal.field, refusal.rule) == ("audio", rule)
+
+
+@pytest.mark.parametrize(
+    ("texts", "rule"),
+    [
+        ({"custom_name": ""}, "empty"),
+        ({"custom_name": "旁白"}, "name"),
+        ({"model": "a\n"}, "name"),
+        ({"text": ""}, "empty"),
+        ({"text": "a\0"}, "text"),
+        ({"text": "\ud800"}, "text"),
+        ({"text": None}, "type"),
+    ],
+)
+def test_so_has_that_of_a_text(texts: dict[str, Any], rule: str) -> None:
+    with pytest.raises(InvalidUploadError) as caught:
+        check_texts(DEFAULT, **GOOD | texts)
+    assert caught.value.rule == rule
+
+
+@pytest.mark.parametrize(("unsure", "refused"), [(0.0, True), (0.03, True), (0.05, False)])
+def test_what_may_be_an_encoders_padding_is_not_held_against_a_recording(
+    unsure: float, refused: bool
+) -> None:
+    refusal = audio_refusal(DEFAULT, evolve(RECORDING, duration=30.04, unsure=unsure), "it")
+    assert (refusal is not None) == refused

@@ -157,10 +157,17 @@ async def test_the_duration_of_a_file_larger_than_a_block_is_measured(
     assert facts == AudioFacts(960_044, "wav", "audio/wav", 60.0 if measure else None)
 
 
-async def test_audio_in_the_middle_of_a_file_is_known_by_its_beginning(pool: ReadPool) -> None:
+async def test_audio_in_the_middle_of_a_file_is_known_like_any_other(pool: ReadPool) -> None:
     file = io.BytesIO(WAV.read_bytes() * 2)
     file.seek(WAV.stat().st_size)
-    assert await reading_of(file, pool).facts() == AudioFacts(WAV.stat().st_size, "wav", "audio/wav")
+    assert await reading_of(file, pool).facts() == AudioFacts(WAV.stat().st_size, "wav", "audio/wav", 3.63325)
+
+
+async def test_a_file_object_stands_where_it_stood_after_it_was_looked_at(pool: ReadPool) -> None:
+    file = io.BytesIO(WAV.read_bytes())
+    file.seek(7)
+    await reading_of(file, pool).facts(digest=True)
+    assert file.tell() == 7
 
 
 async def test_a_few_that_wait_are_held_in_memory_and_the_others_are_read_anew(

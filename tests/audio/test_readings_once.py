@@ -15,14 +15,14 @@ from support.recordings import MP3
 
 from siliconflow_voice.audio.formats import AudioFacts
 from siliconflow_voice.audio.pool import BLOCK, ReadPool
-from siliconflow_voice.audio.readings import Reading
+from siliconflow_voice.audio.readings import HEAD, Reading
 from siliconflow_voice.audio.source import Audio, AudioSource
 from siliconflow_voice.errors import AudioSourceError, InvalidUploadError, SourceConsumedError
 
 Whole = Callable[[Reading], Awaitable[bytes]]
 Content = Callable[[int], bytes]
 
-SIZES = [1, 4095, 4096, 4097, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK]
+SIZES = [1, HEAD - 1, HEAD, HEAD + 1, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK]
 
 
 def reading_of(audio: Any, pool: ReadPool) -> Reading:
@@ -77,7 +77,7 @@ async def test_a_file_that_only_reads_is_read_whole_once(
         await whole(reading)
 
 
-@pytest.mark.parametrize("size", [1, 4096, 200_000])
+@pytest.mark.parametrize("size", [1, HEAD, 200_000])
 async def test_a_pipe_is_read_whole(pool: ReadPool, content: Content, whole: Whole, size: int) -> None:
     with piped(content(size)) as file:
         reading = reading_of(file, pool)
@@ -87,7 +87,7 @@ async def test_a_pipe_is_read_whole(pool: ReadPool, content: Content, whole: Who
 
 @settings(deadline=None)
 @given(
-    chunks=st.lists(st.integers(0, 3000), max_size=20), kind=st.sampled_from([bytes, bytearray, memoryview])
+    chunks=st.lists(st.integers(0, 30_000), max_size=20), kind=st.sampled_from([bytes, bytearray, memoryview])
 )
 async def test_a_stream_is_what_it_gave_however_it_was_cut(
     content: Content, whole: Whole, pool: ReadPool, chunks: list[int], kind: Callable[[bytes], bytes]
@@ -113,8 +113,19 @@ async def test_nothing_is_known_to_be_nothing(pool: ReadPool, make: Callable[[],
 async def test_what_is_read_once_is_known_by_its_beginning(
     pool: ReadPool, make: Callable[[bytes], Audio]
 ) -> None:
-    facts = await reading_of(make(MP3.read_bytes()), pool).facts()
+    facts = await reading_of(make(MP3.read_bytes() * 2), pool).facts()
     assert facts == AudioFacts(None, "mp3", "audio/mpeg")
+
+
+@pytest.mark.parametrize(
+    "make", [lambda data: one_by_one([data[:10], data[10:]]), lambda data: ReadsAlone(io.BytesIO(data))]
+)
+async def test_what_ends_with_its_beginning_is_known_as_a_whole(
+    pool: ReadPool, make: Callable[[bytes], Audio]
+) -> None:
+    facts = await reading_of(make(MP3.read_bytes()[:30_000]), pool).facts()
+    assert (facts.size, facts.format) == (None, "mp3")
+    assert facts.duration == pytest.approx(3.65, abs=0.001)
 
 
 @pytest.mark.parametrize(
@@ -172,15 +183,15 @@ async def test_a_stream_needs_to_be_no_generator(
 
 
 async def test_only_the_first_chunks_of_a_stream_are_taken_for_its_facts(pool: ReadPool) -> None:
-    stream = Unclosable(bytes(3000), bytes(3000), b"abc")
+    stream = Unclosable(bytes(40_000), bytes(40_000), b"abc")
     await reading_of(stream, pool).facts()
     assert stream.answers == [b"abc"]
 
 
 async def test_empty_chunks_are_no_blocks(pool: ReadPool) -> None:
-    reading = reading_of(Unclosable(bytes(4096), b"", b"abc", b""), pool)
+    reading = reading_of(Unclosable(bytes(HEAD), b"", b"abc", b""), pool)
     await reading.facts()
-    assert [block async for block in reading.blocks()] == [bytes(4096), b"abc"]
+    assert [block async for block in reading.blocks()] == [bytes(HEAD), b"abc"]
 
 
 async def test_a_stream_is_closed_at_its_end(pool: ReadPool, whole: Whole) -> None:
@@ -190,7 +201,7 @@ async def test_a_stream_is_closed_at_its_end(pool: ReadPool, whole: Whole) -> No
 
 
 async def test_a_stream_is_closed_when_its_blocks_are_not_wanted_any_more(pool: ReadPool) -> None:
-    stream = Closable(bytes(4096), b"abc", b"def")
+    stream = Closable(bytes(HEAD), b"abc", b"def")
     reading = reading_of(stream, pool)
     await reading.facts()
     blocks = reading.blocks()
@@ -200,7 +211,7 @@ async def test_a_stream_is_closed_when_its_blocks_are_not_wanted_any_more(pool: 
 
 
 async def test_a_stream_that_failed_is_closed(pool: ReadPool, whole: Whole) -> None:
-    stream = Closable(bytes(4096), LookupError("lost"))
+    stream = Closable(bytes(HEAD), LookupError("lost"))
     reading = reading_of(stream, pool)
     await reading.facts()
     with pytest.raises(AudioSourceError):
@@ -208,7 +219,7 @@ async def test_a_stream_that_failed_is_closed(pool: ReadPool, whole: Whole) -> N
     assert stream.closed == 1
 
 
-@pytest.mark.parametrize("chunks", [[], [bytes(4096)]])
+@pytest.mark.parametrize("chunks", [[], [bytes(HEAD)]])
 async def test_what_a_stream_fails_with_is_said(pool: ReadPool, whole: Whole, chunks: list[bytes]) -> None:
     cause = LookupError("lost")
     reading = reading_of(Unclosable(*chunks, cause), pool)
@@ -220,7 +231,7 @@ async def test_what_a_stream_fails_with_is_said(pool: ReadPool, whole: Whole, ch
     )
 
 
-@pytest.mark.parametrize("chunks", [[], [bytes(4096)]])
+@pytest.mark.parametrize("chunks", [[], [bytes(HEAD)]])
 async def test_a_stream_that_gives_no_bytes_is_refused(
     pool: ReadPool, whole: Whole, chunks: list[Any]
 ) -> None:

@@ -150,17 +150,28 @@ def test_what_is_no_media_type_is_refused(content_type: Any) -> None:
         AudioSource.of(b"abc", content_type=content_type)
     assert (caught.value.field, caught.value.reason) == (
         "content_type",
-        f"{content_type!r} is no media type such as audio/mpeg",
+        f"{content_type!r} is not a media type such as audio/mpeg",
     )
 
 
-@pytest.mark.parametrize("audio", [None, 5, ["abc"], {}, object(), AudioSource, [b"abc"]])
-def test_what_holds_no_audio_is_refused_by_its_type(audio: Any) -> None:
+@pytest.mark.parametrize(
+    ("audio", "kind"),
+    [
+        (None, "NoneType"),
+        (5, "int"),
+        (["abc"], "list"),
+        ({}, "dict"),
+        (object(), "object"),
+        (AudioSource, "the class AudioSource"),
+        (type("A\n" * 500, (), {})(), r"A\n" * 50 + "…" + r"\n" + r"A\n" * 49),
+    ],
+)
+def test_what_holds_no_audio_is_refused_by_its_type(audio: Any, kind: str) -> None:
     with pytest.raises(InvalidUploadError) as caught:
         AudioSource.of(audio)
     assert (caught.value.field, caught.value.reason) == (
         "audio",
-        f"expected a path, bytes, a binary file or an async iterable, not {type(audio).__name__}",
+        f"expected a path, bytes, a binary file, an async reader or an async iterable of bytes, not {kind}",
     )
 
 
@@ -168,6 +179,10 @@ def test_what_holds_no_audio_is_refused_by_its_type(audio: Any) -> None:
     ("path", "reason"),
     [
         ("", "an empty path"),
+        (
+            Path("https://a.mp3"),
+            "the address https:/a.mp3, not a path: download it, and pass the bytes or the path of the file",
+        ),
         ("nar\0rator.mp3", "a path with a NUL character in it"),
         (
             type("P", (BytesPath,), {"__fspath__": lambda _: b"nar\0rator.mp3"})(),
@@ -179,6 +194,13 @@ def test_what_is_no_path_is_refused(path: Any, reason: str) -> None:
     with pytest.raises(InvalidUploadError) as caught:
         AudioSource.of(path)
     assert (caught.value.field, caught.value.reason) == ("audio", reason)
+
+
+def test_a_name_is_shown_on_one_line() -> None:
+    assert (
+        AudioSource.of(b"abc", filename="a\r\n" + "b" * 1_000).filename
+        == r"a\r\n" + "b" * 97 + "…" + "b" * 99
+    )
 
 
 def test_a_file_opened_as_text_is_refused() -> None:

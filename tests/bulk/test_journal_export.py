@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.journals import Blocker, entry, uri_of
+from support.terminal import until
 
 from siliconflow_voice.bulk import journal as journal_module
 from siliconflow_voice.bulk.journal import Journal
@@ -145,16 +146,16 @@ async def test_the_format_is_what_is_asked_for_or_what_the_name_ends_with(
 @pytest.mark.parametrize(
     ("name", "chosen", "said"),
     [
-        ("voices.xlsx", None, "not 'xlsx'"),
-        ("voices", None, "not a file without a suffix"),
-        ("voices.csv", "CSV", "not 'CSV'"),
-        ("voices.csv", "", "not a file without a suffix"),
+        ("voices.xlsx", None, "got 'xlsx'"),
+        ("voices", None, "got a file without a suffix"),
+        ("voices.csv", "CSV", "got 'CSV'"),
+        ("voices.csv", "", "got a file without a suffix"),
     ],
 )
 async def test_another_format_is_refused(
     journal: Journal, tmp_path: Path, name: str, chosen: Any, said: str
 ) -> None:
-    with pytest.raises(ConfigurationError, match=f"^An export is csv or jsonl, {said}"):
+    with pytest.raises(ConfigurationError, match=f"^An export must be csv or jsonl, {said}"):
         await journal.export(tmp_path / name, format=chosen)
     assert others_in(tmp_path) == set()
 
@@ -162,9 +163,16 @@ async def test_another_format_is_refused(
 @pytest.mark.parametrize("name", ["voices.journal", "link"])
 async def test_the_journal_itself_is_not_replaced(journal: Journal, tmp_path: Path, name: str) -> None:
     (tmp_path / "link").symlink_to("voices.journal")
-    with pytest.raises(ConfigurationError, match=r"would replace the journal .*/voices\.journal itself"):
+    with pytest.raises(ConfigurationError, match=f"{name} would overwrite the journal; export to"):
         await journal.export(tmp_path / name, format="csv")
     assert sum((await journal.counts()).values()) == 5
+
+
+async def test_the_journal_is_not_replaced_by_a_part_either(tmp_path: Path) -> None:
+    async with Journal(tmp_path / "voices.csv.part") as journal:
+        with pytest.raises(ConfigurationError, match="would overwrite the journal"):
+            await journal.export(tmp_path / "voices.csv")
+        assert await journal.counts() == {}
 
 
 async def test_a_file_that_exists_is_replaced(journal: Journal, tmp_path: Path) -> None:
@@ -224,8 +232,7 @@ async def test_so_does_one_that_is_cancelled(journal: Journal, tmp_path: Path) -
     blocked = asyncio.create_task(journal.transact(blocker))
     await blocker.reached.wait()
     export = asyncio.create_task(journal.export(tmp_path / "voices.csv"))
-    await asyncio.sleep(0)
-    assert len(others_in(tmp_path)) == 2
+    await until(lambda: others_in(tmp_path) == {"voices.csv", "voices.csv.part"})
     export.cancel()
     await asyncio.wait([export])
     blocker.go_on.set()

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from support.bulk import item, items, once, outcomes_of, statuses_of, stored, taken, until
+from support.hurried_time import hurried_time
 from support.recordings import MP3, SPEECH, WAV
 
 from siliconflow_voice import (
@@ -130,6 +131,7 @@ async def test_a_stream_is_refused_for_a_journal(client: VoiceClient, emulator: 
     assert (outcome.error.field, emulator.voices) == ("audio", [])
 
 
+@hurried_time
 async def test_one_whose_answer_was_lost_is_recovered_and_recorded(
     client: VoiceClient, emulator: Emulator, path: Path
 ) -> None:
@@ -220,6 +222,7 @@ async def test_two_that_are_alike_can_be_told_apart_by_hand(
     assert statuses == ["skipped", "uploaded"]
 
 
+@hurried_time
 async def test_one_that_may_be_stored_is_looked_for_by_the_next_run(
     client: VoiceClient, emulator: Emulator, path: Path
 ) -> None:
@@ -347,6 +350,7 @@ async def test_neither_key_nor_audio_is_in_the_journal(client: VoiceClient, path
     assert (b"sk-test" in kept, SPEECH[100:200] in kept, b"narrator-2" in kept) == (False, False, True)
 
 
+@hurried_time
 async def test_one_that_may_be_stored_is_not_sent_again_by_its_double(
     client: VoiceClient, emulator: Emulator, path: Path
 ) -> None:

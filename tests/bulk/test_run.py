@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from support.bulk import item, items, once, outcomes_of, statuses_of, stored, taken
+from support.hurried_time import hurried_time
 from support.recordings import MP3, SPEECH, TEXT, WAV
 from support.virtual_time import virtual_time
 
@@ -90,6 +91,7 @@ async def test_what_was_not_looked_at_has_no_size(client: VoiceClient) -> None:
     assert outcome.size is None
 
 
+@hurried_time
 async def test_a_voice_whose_answer_was_lost_is_recovered(client: VoiceClient, emulator: Emulator) -> None:
     emulator.add_fault(Fault.drop_answer())
     (outcome,) = await outcomes_of(client, items(1))

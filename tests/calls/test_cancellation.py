@@ -121,7 +121,9 @@ async def notes_after(
     return getattr(caught.value, "__notes__", [])
 
 
-MAY_BE_STORED = ["upload_voice narrator: all was sent, and the voice may have been stored"]
+MAY_BE_STORED = [
+    "upload_voice narrator: all was sent, and the voice may have been stored: check list_voices()"
+]
 
 
 @virtual_time

@@ -115,12 +115,16 @@ async def test_without_retries_a_refusal_is_raised_at_once(status: int) -> None:
             await upload(emulator, retry=RetryPolicy.none())
 
 
-@virtual_time
-async def test_retry_after_is_waited_for_exactly() -> None:
-    fault = Fault.return_status(503, headers={"Retry-After": "17"})
-    async with Emulator(faults=[fault]) as emulator:
-        await upload(emulator)
-        assert now() == pytest.approx(17, abs=0.01)
+@pytest.mark.parametrize("seconds", [17, 120])
+def test_retry_after_is_waited_for_exactly(seconds: int) -> None:
+    @virtual_time
+    async def run() -> None:
+        fault = Fault.return_status(503, headers={"Retry-After": str(seconds)})
+        async with Emulator(faults=[fault]) as emulator:
+            await upload(emulator)
+            assert now() == pytest.approx(seconds, abs=0.01)
+
+    run()
 
 
 @virtual_time
@@ -373,6 +377,38 @@ def files(error: BaseException) -> list[str]:
 def test_backoff_stays_within_its_bounds(failures: int, initial: float, maximum: float) -> None:
     policy = RetryPolicy(wait_initial=initial, wait_max=maximum)
     assert 0 <= policy.backoff(failures) <= min(maximum, initial * 2.0 ** min(failures - 1, 64))
+
+
+def test_backoff_doubles_what_it_draws_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("random.uniform", lambda _, ceiling: ceiling)
+    policy = RetryPolicy(wait_initial=0.5, wait_max=3)
+    assert [policy.backoff(failures) for failures in range(1, 6)] == [0.5, 1, 2, 3, 3]
+
+
+def test_each_refusal_doubles_the_wait_which_the_history_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("random.uniform", lambda _, ceiling: ceiling)
+
+    @virtual_time
+    async def run() -> None:
+        async with Emulator(faults=[Fault.return_status(503, times=4)]) as emulator:
+            voice = await upload(emulator)
+        assert [attempt.waited for attempt in voice.attempts] == pytest.approx([0, 0.5, 1, 2, 4])
+
+    run()
+
+
+@virtual_time
+async def test_the_wait_that_is_told_is_the_throttles_where_that_is_longer() -> None:
+    events: list[Event] = []
+    async with Emulator(quota=Quota(requests=1)) as emulator:
+        for_two = VoiceClient("sk-test", base_url=emulator.base_url, on_event=events.append)
+        async with for_two as client:
+            await client.upload_voice(SPEECH, custom_name="first", text=TEXT)
+            voice = await client.upload_voice(SPEECH, custom_name="second", text=TEXT)
+    told = [event.seconds for event in events if isinstance(event, WaitEvent)]
+    waited = [attempt.waited for attempt in voice.attempts[1:]]
+    assert told == pytest.approx(waited)
+    assert min(told) > 1
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def test_the_status_is_the_commands(tmp_path: Path) -> None:
 def test_help_names_the_command(capsys: Captured) -> None:
     assert cli.main(["--help"]) == 0
     out = capsys.readouterr().out
-    assert "Upload all recordings of a manifest, and go on where an earlier run ended." in out
+    assert "Upload every recording listed in a manifest" in out
 
 
 def test_without_a_command_there_is_help(capsys: Captured) -> None:
@@ -53,7 +53,7 @@ def test_the_commands_help_has_each_option_and_the_exit_statuses(capsys: Capture
     for option in ("journal", "check", "results", "failures", "report", "json", "root", "api-key-file"):
         assert f"--{option} " in out
     words = " ".join(out.split())
-    assert "Exit status: 0 if all is done, 1 if some failed, 2 for bad usage, 3 if the run" in words
+    assert "Exit status: 0 all done; 1 some rows failed; 2 invalid usage; 3 stopped early by" in words
     assert ("[default: False]" in out, "--no-" in out, "--api-key " in out) == (False, False, False)
 
 
@@ -68,7 +68,7 @@ def test_the_version_is_the_packages(capsys: Captured) -> None:
         (["nonsense"], "nonsense"),
         (["bulk"], "MANIFEST"),
         (["bulk", "a.csv", "--nope"], "--nope"),
-        (["bulk", "a.csv", "b.csv"], "b.csv"),
+        (["bulk", "a.csv", "b.csv"], "Unexpected argument: b.csv."),
         (["bulk", "a.csv", "--api-key", "sk-test"], "--api-key"),
         (["bulk", "a.csv", "--no-json"], "--no-json"),
         (["bulk", "a.csv", "--concurrency", "[/nope]"], "--concurrency"),
@@ -77,13 +77,17 @@ def test_the_version_is_the_packages(capsys: Captured) -> None:
         (["bulk", "a.csv", "--check", "--requests-per-minute", "0"], "Must be >= 1"),
         (["bulk", "a.csv", "--tokens-per-minute", "-1"], "Must be >= 1"),
         (["bulk", "a.csv", "--settle", "-1"], "Must be >= 0"),
+        (["bulk", "a.csv", "--settle", "nan"], "Must be >= 0"),
         (["bulk", "a.csv", "--encoding", "gzip"], "multipart"),
     ],
 )
-def test_arguments_of_no_use_are_refused(arguments: list[str], problem: str, capsys: Captured) -> None:
+def test_invalid_arguments_are_refused(arguments: list[str], problem: str, capsys: Captured) -> None:
     assert cli.main(arguments) == 2
     captured = capsys.readouterr()
-    assert (captured.out, problem in captured.err) == ("", True)
+    assert (captured.out, problem in captured.err, captured.err.count("\n")) == ("", True, 1)
+    usage = "siliconflow-voice --help" if arguments == ["nonsense"] else "siliconflow-voice bulk --help"
+    assert captured.err.startswith("siliconflow-voice: ")
+    assert captured.err.endswith(f" For usage, run: {usage}\n")
 
 
 def test_an_interruption_before_the_run_is_told(
@@ -120,7 +124,7 @@ def test_without_the_extra_it_says_what_to_install(
     captured = capsys.readouterr()
     assert (captured.out, captured.err) == (
         "",
-        f"siliconflow-voice needs {library}: python -m pip install 'siliconflow-voice[cli]'\n",
+        f"siliconflow-voice needs {library}; run: python -m pip install 'siliconflow-voice[cli]'\n",
     )
 
 
@@ -148,4 +152,4 @@ async def test_without_the_extra_a_process_says_so_in_one_line(library: str) -> 
     ended = await run(python=("-c", program))
     assert (ended.status, ended.out, len(ended.err.splitlines())) == (2, "", 1)
     assert ended.err.startswith(f"siliconflow-voice needs {library}")
-    assert ended.err.endswith(": python -m pip install 'siliconflow-voice[cli]'\n")
+    assert ended.err.endswith("; run: python -m pip install 'siliconflow-voice[cli]'\n")

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.terminal import expected, files, json_lines, names, table, voices
+from support.hurried_time import hurried_time
+from support.terminal import bulk, expected, files, json_lines, names, table, voices
 
 from siliconflow_voice import Journal
-from siliconflow_voice.cli.bulk import bulk
 from siliconflow_voice.emulator import Emulator, Fault
 
 Captured = pytest.CaptureFixture[str]
@@ -30,7 +30,7 @@ async def test_a_second_run_skips_what_is_there_and_counts_it_as_done(
     await bulk(manifest)
     capsys.readouterr()
     assert await bulk(manifest) == 0
-    assert "       30  skipped: the journal has their voices\n" in capsys.readouterr().out
+    assert "       30  skipped (the journal has the voice)\n" in capsys.readouterr().out
     assert names(emulator) == expected(30)
 
 
@@ -49,7 +49,7 @@ async def test_failures_are_a_manifest_that_runs_again_once_mended(
 ) -> None:
     manifest, failures = voices(tmp_path, 5, missing=[1, 3]), tmp_path / "voices.failures.csv"
     await bulk(manifest)
-    assert f"The failures are a manifest to run again, with the same options: {failures}\n" in (
+    assert f"To retry failed rows, correct this manifest and run it with the same options: {failures}\n" in (
         capsys.readouterr().out
     )
     rows = sorted(table(failures), key=lambda row: row["line"])
@@ -104,14 +104,15 @@ async def test_results_have_the_uris_of_those_that_were_skipped_too(
     }
 
 
+@hurried_time
 async def test_a_lost_answers_voice_is_recovered(
     tmp_path: Path, emulator: Emulator, address: str, no_backoff: None, capsys: Captured
 ) -> None:
     emulator.add_fault(Fault.drop_answer())
     assert await bulk(voices(tmp_path, 1)) == 0
     out = capsys.readouterr().out
-    assert "        1  recovered: the answer was lost, and the voice found in the account's list\n" in out
-    assert "attempts: 1 without an answer\n" in out
+    assert "        1  recovered (the answer was lost; the voice was found in the account's list)\n" in out
+    assert "attempts: 1 no answer\n" in out
 
 
 async def test_for_a_program_there_is_an_object_for_each_outcome_and_the_summary_last(

@@ -1,18 +1,16 @@
 from __future__ import annotations
 
 import errno
-import math
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.terminal import Broken, expected, names, stuck_after, voices
+from support.terminal import Broken, bulk, expected, names, stuck_after, voices
 
 from siliconflow_voice import Journal
-from siliconflow_voice.cli.bulk import bulk
 from siliconflow_voice.cli.outputs import Outputs
-from siliconflow_voice.cli.progress import LinesScreen
+from siliconflow_voice.cli.progress import LogProgress
 from siliconflow_voice.emulator import Emulator, Fault
 from siliconflow_voice.errors import SiliconFlowError
 
@@ -131,14 +129,7 @@ async def test_what_goes_wrong_in_the_command_itself_is_not_hidden(
     def refresh(*_: Any) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(LinesScreen, "refresh", refresh)
+    monkeypatch.setattr(LogProgress, "refresh", refresh)
     with pytest.raises(ExceptionGroup) as raised:
         await bulk(voices(tmp_path))
     assert raised.value.subgroup(ZeroDivisionError) is not None
-
-
-async def test_a_setting_that_only_the_run_can_refuse_is_bad_usage(
-    tmp_path: Path, address: str, capsys: Captured
-) -> None:
-    assert await bulk(voices(tmp_path), settle=math.nan) == 2
-    assert capsys.readouterr().err == "siliconflow-voice: settle takes seconds from 0, not nan.\n"

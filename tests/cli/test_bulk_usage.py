@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.terminal import files, voices
+from support.terminal import bulk, files, voices
 
-from siliconflow_voice.cli.bulk import bulk
 from siliconflow_voice.emulator import Emulator
 
 Captured = pytest.CaptureFixture[str]
@@ -78,7 +77,7 @@ async def test_without_a_key_nothing_is_begun(
     monkeypatch.setattr(sys, "stdin", io.StringIO())
     manifest, results = voices(tmp_path), tmp_path / "r.csv"
     problem = await complaint(capsys, manifest, results=results)
-    assert problem == "There is no API key: set SILICONFLOW_API_KEY, or give --api-key-file."
+    assert problem == "No API key: set SILICONFLOW_API_KEY, or pass --api-key-file."
     assert files(tmp_path) == ["voice.mp3", "voices.csv"]
 
 
@@ -99,27 +98,26 @@ async def test_an_address_that_would_get_the_key_unencrypted_is_refused(
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        ({"results": "r.txt"}, "--results takes a file that ends in .csv or .jsonl, not r.txt."),
-        ({"results": "voices.csv"}, "the manifest and --results can't both be voices.csv."),
-        ({"report": "voices.csv"}, "the manifest and --report can't both be voices.csv."),
-        ({"report": "voices.journal"}, "--journal and --report can't both be voices.journal."),
-        ({"journal": "voices.csv"}, "the manifest and --journal can't both be voices.csv."),
+        ({"results": "r.txt"}, "--results must name a .csv or .jsonl file, got r.txt."),
         (
-            {"results": "voices.failures.csv"},
-            "--results and --failures can't both be voices.failures.csv.",
+            {"results": "voices.csv"},
+            "the manifest and --results are the same file, voices.csv; choose different ones.",
         ),
-        ({"failures": "k", "api_key_file": "k"}, "--api-key-file and --failures can't both be k."),
+        (
+            {"failures": "k", "api_key_file": "k"},
+            "--api-key-file and --failures are the same file, k; choose different ones.",
+        ),
         (
             {"results": "none/r.csv"},
-            "--results, none/r.csv, can't be written: No such file or directory.",
+            "--results none/r.csv can't be written: No such file or directory.",
         ),
         (
             {"failures": "none/f.csv"},
-            "--failures, none/f.csv, can't be written: No such file or directory.",
+            "--failures none/f.csv can't be written: No such file or directory.",
         ),
         (
             {"report": "none/r.html"},
-            "--report, none/r.html, can't be written: No such file or directory.",
+            "--report none/r.html can't be written: No such file or directory.",
         ),
     ],
 )

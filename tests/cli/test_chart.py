@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import re
+from xml.etree import ElementTree as ET
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from siliconflow_voice.cli.chart import draw
-from siliconflow_voice.cli.tally import KINDS, Timeline
+from siliconflow_voice.cli.chart import Panel, caption, document, draw
+from siliconflow_voice.cli.stats import ATTEMPTS, Timeline
 
 FLOOR, TOP, LEFT, RIGHT = 248, 16, 64, 936
 
@@ -24,27 +25,21 @@ def timeline_of(*counts: int, limit: float | None = None, every: float = 1.0) ->
 
 def bars(svg: str) -> list[tuple[float, float, float, float]]:
     """Give x, y, width and height of each."""
-    found = re.findall(r'<rect class=\w+ x="(.+?)" y="(.+?)" width="(.+?)" height="(.+?)">', svg)
+    found = re.findall(r'<rect class="\w+" x="(.+?)" y="(.+?)" width="(.+?)" height="(.+?)">', svg)
     return [(float(x), float(y), float(width), float(height)) for x, y, width, height in found]
 
 
 def numbers(svg: str) -> list[str]:
     """Give what stands beside the grid, from below."""
-    return re.findall(r"text-anchor=end>(.+?)<", svg)
+    return re.findall(r'text-anchor="end">(.+?)<', svg)
 
 
 def times(svg: str) -> list[str]:
-    return re.findall(r"text-anchor=middle>(.+?)<", svg)
+    return re.findall(r'text-anchor="middle">(.+?)<', svg)
 
 
 def lines(svg: str) -> list[str]:
-    return re.findall(r'<polyline class=limit points="(.+?)">', svg)
-
-
-def caption(svg: str) -> str:
-    found = re.search(r"<p class=faint>(.+?)</p>", svg)
-    assert found is not None
-    return found[1]
+    return re.findall(r'<polyline class="limit" points="(.+?)">', svg)
 
 
 def test_a_bar_is_as_high_as_its_attempts_a_minute() -> None:
@@ -55,7 +50,7 @@ def test_a_bar_is_as_high_as_its_attempts_a_minute() -> None:
 
 def test_kinds_stand_one_upon_the_other() -> None:
     timeline = Timeline()
-    for kind in KINDS:
+    for kind in ATTEMPTS:
         timeline.at(0.0).attempts[kind] = 2
     tops = [y for _, y, _, _ in bars(draw(timeline))]
     bottoms = [y + height for _, y, _, height in bars(draw(timeline))]
@@ -90,17 +85,18 @@ def test_large_numbers_are_written_out() -> None:
 
 
 def test_a_limit_is_a_line() -> None:
-    svg = draw(timeline_of(10, 10, limit=300.0))
+    timeline = timeline_of(10, 10, limit=300.0)
+    svg = draw(timeline)
     assert lines(svg) == ["64.0,132.0 107.6,132.0 107.6,132.0 151.2,132.0"]
-    assert caption(svg) == (
-        "Attempts a minute, in steps of 1 s; the line is the limit that was learned or declared, "
-        "of which a minute's may be used up in a rush."
+    assert caption(timeline) == (
+        "Attempts a minute, in steps of 1 s; the line is the rate limit, learned or declared, "
+        "whose minute may be used up in one burst."
     )
 
 
 def test_minutes_hide_no_rush() -> None:
-    svg = draw(timeline_of(*[10] * 240, limit=10.0, every=60.0))
-    assert caption(svg).endswith("in steps of 64 s; the line is the limit that was learned or declared.")
+    timeline = timeline_of(*[10] * 240, limit=10.0, every=60.0)
+    assert caption(timeline).endswith("in steps of 64 s; the line is the rate limit, learned or declared.")
 
 
 def test_a_limit_somewhat_above_the_bars_is_in_the_picture() -> None:
@@ -109,10 +105,11 @@ def test_a_limit_somewhat_above_the_bars_is_in_the_picture() -> None:
 
 
 def test_a_limit_far_above_the_bars_does_not_flatten_them() -> None:
-    svg = draw(timeline_of(10, limit=20_000.0))
+    timeline = timeline_of(10, limit=20_000.0)
+    svg = draw(timeline)
     assert (numbers(svg)[-1], lines(svg)) == ("600", [])
-    assert caption(svg) == (
-        "Attempts a minute, in steps of 1 s; a limit of up to 20,000 is above the picture."
+    assert caption(timeline) == (
+        "Attempts a minute, in steps of 1 s; a limit of up to 20,000 is above the chart."
     )
 
 
@@ -122,12 +119,12 @@ def test_a_limit_that_comes_and_goes_is_several_lines() -> None:
         timeline.buckets[place].limit = limit
     svg = draw(timeline)
     assert len(lines(svg)) == 3
-    assert caption(svg).endswith("rush; a limit of up to 90,000 is above the picture.")
+    assert caption(timeline).endswith("burst; a limit of up to 90,000 is above the chart.")
 
 
 def test_without_a_limit_there_is_no_line() -> None:
-    svg = draw(timeline_of(10))
-    assert (lines(svg), caption(svg)) == ([], "Attempts a minute, in steps of 1 s.")
+    timeline = timeline_of(10)
+    assert (lines(draw(timeline)), caption(timeline)) == ([], "Attempts a minute, in steps of 1 s.")
 
 
 @given(
@@ -150,3 +147,47 @@ def test_nothing_is_drawn_outside_the_picture(moments: list[tuple[float, int]], 
     assert all(TOP - 0.1 <= float(y) <= FLOOR for _, y in points)
     assert 2 <= len(numbers(svg)) <= 6
     assert 1 <= len(times(svg)) <= 9
+
+
+def panels(svg: str) -> list[ET.Element]:
+    """Return the charts of a document; parsing it shows that it is well-formed."""
+    root = ET.fromstring(svg)  # noqa: S314 - ours
+    return root.findall("{http://www.w3.org/2000/svg}g")
+
+
+def limit_of(panel: ET.Element, name: str) -> list[float]:
+    """Return the height of a limit of a chart, if it is there."""
+    found = [element for element in panel.iter() if element.get("class") == name]
+    points = [element.get("points") or f"0,{element.get('y1')}" for element in found]
+    return [float(point.split(" ")[0].split(",")[1]) for point in points]
+
+
+def test_a_document_has_a_chart_for_each_panel_with_its_title() -> None:
+    timeline = timeline_of(1, 2)
+    charts = panels(document([Panel("60 & <more>", timeline), Panel("second", timeline)]))
+    assert [chart[0].text for chart in charts] == ["60 & <more>", "second"]
+    assert [chart.get("transform") for chart in charts] == ["translate(0 24)", "translate(0 328)"]
+
+
+def test_charts_of_a_document_have_one_scale_of_time() -> None:
+    charts = document([Panel("short", timeline_of(*[1] * 10)), Panel("long", timeline_of(*[1] * 100))])
+    short, long = (times(ET.tostring(chart, "unicode")) for chart in panels(charts))
+    assert short == long != []
+
+
+@pytest.mark.parametrize(
+    ("learned", "true", "heights"),
+    [
+        (60.0, 60.0, ([62.4], [62.4])),
+        (30.0, 60.0, ([155.2], [62.4])),
+        (None, 60.0, ([], [62.4])),
+        (60.0, None, ([62.4], [])),
+        (None, None, ([], [])),
+        (6000.0, 60.0, ([], [186.1])),
+    ],
+)
+def test_a_learned_limit_can_be_compared_with_the_true_one_beneath_a_burst(
+    learned: float | None, true: float | None, heights: tuple[list[float], list[float]]
+) -> None:
+    (chart,) = panels(document([Panel("burst", timeline_of(1000, limit=learned), true)]))
+    assert (limit_of(chart, "limit"), limit_of(chart, "true-limit")) == heights

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
-from support.terminal import json_lines, outcome, table
+from support.terminal import files, json_lines, outcome, table
 
 from siliconflow_voice import Attempt, ConfigurationError, OverloadedError, SiliconFlowError
+from siliconflow_voice.bulk.tables import TableWriter
 from siliconflow_voice.cli.outputs import FailedRow, Outputs, as_row
+from siliconflow_voice.uploads.values import UploadOutcome
 
 
 def overloaded(attempts: int) -> SiliconFlowError:
@@ -50,13 +53,21 @@ def test_a_failure_is_shown_in_brief_and_harmlessly() -> None:
     assert (row.error[-1], len(row.error)) == ("…", 400)
 
 
+def written(
+    folder: Path, *outcomes: UploadOutcome, results: str | None = None, complete: bool = False
+) -> Outputs:
+    """Write outcomes as a run does, into f.csv and the results."""
+    outputs = Outputs(results=None if results is None else folder / results, failures=folder / "f.csv")
+    for each in outcomes:
+        outputs.write(each)
+    outputs.close(complete=complete)
+    return outputs
+
+
 @pytest.mark.parametrize("name", ["r.csv", "r.CSV", "r.jsonl"])
 def test_all_outcomes_are_in_the_results(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
-    with Outputs(results=path, failures=tmp_path / "f.csv") as outputs:
-        outputs.write(outcome(2))
-        outputs.write(outcome(3, "failed"))
-        outputs.write(outcome(4, "skipped"))
+    written(tmp_path, outcome(2), outcome(3, "failed"), outcome(4, "skipped"), results=name)
     rows = json_lines(path.read_text(encoding="utf-8")) if name == "r.jsonl" else table(path)
     assert [(str(row["line"]), row["status"]) for row in rows] == [
         ("2", "uploaded"),
@@ -69,14 +80,13 @@ def test_all_outcomes_are_in_the_results(tmp_path: Path, name: str) -> None:
 def test_results_of_another_format_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigurationError) as refused:
         Outputs(results=tmp_path / name, failures=tmp_path / "f.csv")
-    assert str(refused.value) == f"--results takes a file that ends in .csv or .jsonl, not {name}."
+    assert str(refused.value) == f"--results must name a .csv or .jsonl file, got {name}."
 
 
 def test_failures_keep_their_cells_and_say_where_they_were_and_why(tmp_path: Path) -> None:
     path = tmp_path / "f.csv"
-    with Outputs(results=None, failures=path) as outputs:
-        outputs.write(outcome(9, "failed", name=" odd name ", model="", encoding="base64", speaker="甲"))
-        assert outputs.failures == path
+    failed = outcome(9, "failed", name=" odd name ", model="", encoding="base64", speaker="甲")
+    assert written(tmp_path, failed).failures == path
     assert table(path) == [
         {
             "audio": "voice.mp3",
@@ -90,46 +100,93 @@ def test_failures_keep_their_cells_and_say_where_they_were_and_why(tmp_path: Pat
     ]
 
 
+def test_outcomes_can_be_followed_while_the_run_goes_on(tmp_path: Path) -> None:
+    outputs = Outputs(results=tmp_path / "r.jsonl", failures=tmp_path / "f.csv")
+    outputs.write(outcome(2, "failed"))
+    assert (files(tmp_path), outputs.failures) == (["f.csv.part", "r.jsonl.part"], None)
+    assert len(json_lines((tmp_path / "r.jsonl.part").read_text(encoding="utf-8"))) == 1
+    outputs.close(complete=False)
+    assert files(tmp_path) == ["f.csv", "r.jsonl"]
+
+
 def test_without_a_failure_there_is_no_file_of_failures(tmp_path: Path) -> None:
-    with Outputs(results=None, failures=tmp_path / "f.csv") as outputs:
-        outputs.write(outcome())
-        outputs.complete()
-    assert (outputs.failures, list(tmp_path.iterdir())) == (None, [])
+    assert written(tmp_path, outcome(), complete=True).failures is None
+    assert files(tmp_path) == []
 
 
-def test_failures_of_an_earlier_run_are_gone_once_all_is_done(tmp_path: Path) -> None:
-    path = tmp_path / "f.csv"
-    with Outputs(results=None, failures=path) as outputs:
-        outputs.write(outcome(status="failed"))
-        outputs.complete()
-    assert path.exists()
-    with Outputs(results=None, failures=path) as outputs:
-        outputs.write(outcome())
-        assert path.exists()
-        outputs.complete()
-    assert not path.exists()
+@pytest.mark.parametrize(("complete", "left"), [(True, []), (False, ["f.csv"])])
+def test_failures_of_an_earlier_run_are_gone_once_all_is_done(
+    tmp_path: Path, complete: bool, left: list[str]
+) -> None:
+    written(tmp_path, outcome(status="failed"), complete=True)
+    assert files(tmp_path) == ["f.csv"]
+    written(tmp_path, outcome(), complete=complete)
+    assert files(tmp_path) == left
+
+
+def test_a_file_that_has_the_name_of_the_failures_and_is_none_is_not_removed(tmp_path: Path) -> None:
+    (tmp_path / "f.csv").write_text("mine")
+    written(tmp_path, outcome(), complete=True)
+    assert (tmp_path / "f.csv").read_text() == "mine"
 
 
 def test_a_run_that_comes_to_nothing_leaves_earlier_files_as_they_are(tmp_path: Path) -> None:
     results, failures = tmp_path / "r.csv", tmp_path / "f.csv"
     results.write_text("old results")
     failures.write_text("old failures")
-    with Outputs(results=results, failures=failures):
-        pass
+    written(tmp_path, results="r.csv")
     assert (results.read_text(), failures.read_text()) == ("old results", "old failures")
 
 
 def test_the_results_of_no_rows_replace_earlier_ones(tmp_path: Path) -> None:
     path = tmp_path / "r.csv"
     path.write_text("old results")
-    with Outputs(results=path, failures=tmp_path / "f.csv") as outputs:
-        outputs.complete()
+    written(tmp_path, results="r.csv", complete=True)
     assert table(path) == []
 
 
 def test_so_many_failures_are_kept_for_the_report_and_no_more(tmp_path: Path) -> None:
-    with Outputs(results=None, failures=tmp_path / "f.csv") as outputs:
-        for line in range(2, 232):
-            outputs.write(outcome(line, "failed"))
+    outputs = written(tmp_path, *(outcome(line, "failed") for line in range(2, 232)))
     assert [row.line for row in outputs.sample] == list(range(2, 202))
     assert len(table(tmp_path / "f.csv")) == 230
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device"),
+        (OSError("gone"), "gone"),
+    ],
+)
+def test_a_disk_that_gets_full_is_told_of_and_leaves_the_earlier_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError, reason: str
+) -> None:
+    path = tmp_path / "r.csv"
+    path.write_text("old results")
+    outputs = Outputs(results=path, failures=tmp_path / "f.csv")
+    outputs.write(outcome(2))
+
+    def write(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(TableWriter, "write", write)
+    with pytest.raises(SiliconFlowError) as failed:
+        outputs.write(outcome(3))
+    assert str(failed.value) == f"{path} can't be written: {reason}."
+    outputs.close(complete=False)
+    assert (outputs.error, path.read_text(), files(tmp_path)) == (failed.value, "old results", ["r.csv"])
+
+
+def test_a_table_that_can_not_be_finished_is_told_of(tmp_path: Path) -> None:
+    (tmp_path / "f.csv").mkdir()
+    outputs = written(tmp_path, outcome(status="failed"), complete=True)
+    assert str(outputs.error) == f"{tmp_path / 'f.csv'} can't be written: Is a directory."
+    assert (outputs.failures, files(tmp_path)) == (None, ["f.csv"])
+
+
+def test_of_two_tables_that_fail_the_first_is_told_of_and_both_are_given_up(tmp_path: Path) -> None:
+    (tmp_path / "f.csv").mkdir()
+    (tmp_path / "r.csv").mkdir()
+    outputs = written(tmp_path, outcome(status="failed"), results="r.csv")
+    assert str(outputs.error).startswith(f"{tmp_path / 'r.csv'} can't be written: ")
+    assert files(tmp_path) == ["f.csv", "r.csv"]

@@ -2,14 +2,26 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from pathlib import Path
 
 import pytest
-from support.terminal import Command, expected, in_a_terminal, json_lines, names, run, started, until, voices
+from support.terminal import (
+    Command,
+    expected,
+    in_a_terminal,
+    json_lines,
+    names,
+    run,
+    started,
+    stuck_after,
+    until,
+    voices,
+)
 
 from siliconflow_voice import Journal
-from siliconflow_voice.emulator import Emulator, Fault
+from siliconflow_voice.emulator import Emulator
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such terminals and pipes")
 
@@ -90,16 +102,20 @@ async def test_streams_that_are_closed_are_no_reason_to_fail(
     assert names(emulator) == expected(3)
 
 
-async def test_two_runs_at_once_are_one(tmp_path: Path, emulator: Emulator, address: str) -> None:
-    manifest = voices(tmp_path, 10)
-    emulator.add_fault(Fault.delay(1.0))
-    async with started("bulk", manifest, "--results", tmp_path / "r.jsonl") as command:
-        await until(lambda: len(emulator.voices) > 0)
-        other = await run("bulk", manifest, "--results", tmp_path / "r.jsonl")
+@posix
+async def test_a_second_run_at_once_is_refused_and_disturbs_nothing(
+    tmp_path: Path, emulator: Emulator, address: str
+) -> None:
+    manifest, results = voices(tmp_path, 10), tmp_path / "r.jsonl"
+    stuck_after(emulator, 9)
+    async with started("bulk", manifest, "--results", results) as command:
+        await until(lambda: len(emulator.voices) == 10)
+        other = await run("bulk", manifest, "--results", results)
+        command.signal(signal.SIGINT)
         ended = await command.ended()
-    assert (ended.status, other.status) == (0, 3)
+    assert (ended.status, other.status) == (130, 3)
     assert "is in use by another run.\n" in other.out
-    assert len(json_lines((tmp_path / "r.jsonl").read_text(encoding="utf-8"))) == 10
+    assert len(json_lines(results.read_text(encoding="utf-8"))) == 9
     assert names(emulator) == expected(10)
 
 
@@ -118,7 +134,7 @@ async def test_a_key_comes_from_a_file(tmp_path: Path, emulator: Emulator, addre
 async def test_without_a_key_and_a_terminal_it_does_not_ask(tmp_path: Path, address: str) -> None:
     ended = await run("bulk", voices(tmp_path, 1), environment={"SILICONFLOW_API_KEY": ""})
     assert (ended.status, ended.out) == (2, "")
-    assert ended.err.startswith("siliconflow-voice: There is no API key: ")
+    assert ended.err.startswith("siliconflow-voice: No API key: ")
 
 
 @posix

@@ -1,21 +1,21 @@
 from __future__ import annotations
 
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 from attrs import define, field
 
-from siliconflow_voice.cli.chart import LEGEND
-from siliconflow_voice.cli.endings import Ending
+from siliconflow_voice.cli.exits import Exit
 from siliconflow_voice.cli.outputs import FailedRow
 from siliconflow_voice.cli.report import write_report
+from siliconflow_voice.cli.stats import ATTEMPTS, Stats
 from siliconflow_voice.cli.summary import Summary
-from siliconflow_voice.cli.tally import KINDS, Tally
 
 EVIL = "<script>alert(1)</script>\"'&<img src=x onerror=alert(1)>"
 VOID = {"meta"}
-DONE = Ending(0)
+DONE = Exit(0)
 
 
 @define
@@ -60,26 +60,26 @@ class Page(HTMLParser):
         return [element for element in self.elements if element.attributes.get("class") == name]
 
 
-def tally_of(*buckets: int) -> Tally:
+def tally_of(*buckets: int) -> Stats:
     """Give a run with so many attempts of each kind in each second."""
-    tally = Tally(100)
+    stats = Stats(100)
     for second, count in enumerate(buckets):
-        bucket = tally.timeline.at(float(second))
-        for kind in KINDS:
-            bucket.attempts[kind] = tally.attempts[kind] = count
-    return tally
+        bucket = stats.timeline.at(float(second))
+        for kind in ATTEMPTS:
+            bucket.attempts[kind] = stats.attempts[kind] = count
+    return stats
 
 
 def page_of(
     folder: Path,
-    tally: Tally,
+    stats: Stats,
     *failures: FailedRow,
-    ending: Ending = DONE,
+    ended: Exit = DONE,
     name: str = "voices.csv",
     address: str = "https://api.siliconflow.cn/v1",
 ) -> Page:
     path = folder / "report.html"
-    summary = Summary(Path(name), address, Path(f"{name}.journal"), None, "", ending, tally)
+    summary = Summary(Path(name), address, Path(f"{name}.journal"), None, "", ended, stats)
     write_report(path, summary, failures)
     page = Page()
     page.feed(path.read_text(encoding="utf-8"))
@@ -92,11 +92,11 @@ def failures(count: int) -> list[FailedRow]:
 
 
 def test_it_says_what_the_run_came_to(tmp_path: Path) -> None:
-    tally = tally_of(3)
-    tally.statuses.update({"uploaded": 1234, "failed": 5})
-    tally.total = 2000
-    tally.sent_bytes = 5_000_000
-    page = page_of(tmp_path, tally)
+    stats = tally_of(3)
+    stats.statuses.update({"uploaded": 1234, "failed": 5})
+    stats.total = 2000
+    stats.sent_bytes = 5_000_000
+    page = page_of(tmp_path, stats)
     figures = dict(zip(page.texts("dt"), page.texts("dd"), strict=True))
     assert figures | {"time": ""} == {
         "uploaded": "1,234",
@@ -107,27 +107,33 @@ def test_it_says_what_the_run_came_to(tmp_path: Path) -> None:
         "audio": "5.0 MB",
         "time": "",
     }
-    assert page.texts("title")[0] == "voices.csv: voices uploaded"
+    assert page.texts("title")[0] == "voices.csv: upload report"
 
 
 def test_it_counts_each_kind_of_attempts(tmp_path: Path) -> None:
     page = page_of(tmp_path, tally_of(3))
-    assert page.texts("li") == [f"{LEGEND[kind]}: 3" for kind in KINDS]
+    assert page.texts("li") == [f"{label}: 3" for label in ATTEMPTS.values()]
 
 
 def test_why_it_was_stopped_is_told(tmp_path: Path) -> None:
-    page = page_of(tmp_path, tally_of(3), ending=Ending(3, EVIL))
+    page = page_of(tmp_path, tally_of(3), ended=Exit(3, EVIL))
     assert [element.text for element in page.of_class("bad")] == [f"Stopped early: {EVIL}"]
 
 
-@pytest.mark.parametrize("ending", [Ending(0), Ending(3, EVIL)])
-def test_it_has_nothing_that_is_run_or_fetched(tmp_path: Path, ending: Ending) -> None:
-    page = page_of(tmp_path, tally_of(3, 4), *failures(3), ending=ending, name=EVIL, address=EVIL)
+@pytest.mark.parametrize("ended", [Exit(0), Exit(3, EVIL)])
+def test_it_has_nothing_that_is_run_or_fetched(tmp_path: Path, ended: Exit) -> None:
+    page = page_of(tmp_path, tally_of(3, 4), *failures(3), ended=ended, name=EVIL, address=EVIL)
     names = {element.name for element in page.elements}
     assert names & {"script", "img", "link", "iframe", "object", "a", "base", "form"} == set()
     attributes = {name for element in page.elements for name in element.attributes}
     assert {name for name in attributes if name.startswith("on") or name in {"src", "href", "style"}} == set()
     assert ("url(" in page.texts("style")[0], "@import" in page.texts("style")[0]) == (False, False)
+
+
+def test_each_colour_that_is_used_is_one_that_there_is(tmp_path: Path) -> None:
+    (style,) = page_of(tmp_path, tally_of(3)).texts("style")
+    assert set(re.findall(r"var\(--([\w-]+)\)", style)) <= set(re.findall(r"--([\w-]+):", style))
+    assert {*ATTEMPTS, "limit", "true-limit"} <= set(re.findall(r"\.([\w-]+) {", style))
 
 
 def test_a_browser_is_told_to_run_and_fetch_nothing(tmp_path: Path) -> None:
@@ -154,16 +160,16 @@ def test_failures_are_in_the_order_of_their_lines(tmp_path: Path) -> None:
 
 
 def test_of_many_failures_it_says_that_it_has_the_first(tmp_path: Path) -> None:
-    tally = tally_of(3)
-    tally.statuses["failed"] = 1000
-    page = page_of(tmp_path, tally, *failures(200))
+    stats = tally_of(3)
+    stats.statuses["failed"] = 1000
+    page = page_of(tmp_path, stats, *failures(200))
     assert (page.texts("h2")[1], len(page.texts("td"))) == ("Failures, the first 200 of 1,000", 800)
 
 
 def test_of_few_failures_it_has_all(tmp_path: Path) -> None:
-    tally = tally_of(3)
-    tally.statuses["failed"] = 2
-    assert page_of(tmp_path, tally, *failures(2)).texts("h2") == ["Attempts", "Failures"]
+    stats = tally_of(3)
+    stats.statuses["failed"] = 2
+    assert page_of(tmp_path, stats, *failures(2)).texts("h2") == ["Attempts", "Failures"]
 
 
 def test_without_failures_there_is_no_table(tmp_path: Path) -> None:
@@ -171,14 +177,14 @@ def test_without_failures_there_is_no_table(tmp_path: Path) -> None:
 
 
 def test_without_attempts_there_is_no_picture(tmp_path: Path) -> None:
-    tally = Tally(100)
-    tally.gauge(in_flight=0, limit=None)
-    page = page_of(tmp_path, tally)
-    assert ("There were none." in page.texts("p"), page.texts("svg")) == (True, [])
+    stats = Stats(100)
+    stats.sample(in_flight=0, limit=None)
+    page = page_of(tmp_path, stats)
+    assert ("No upload was attempted." in page.texts("p"), page.texts("svg")) == (True, [])
 
 
 def test_without_anything_at_all_it_is_a_page(tmp_path: Path) -> None:
-    assert "There were none." in page_of(tmp_path, Tally(0)).texts("p")
+    assert "No upload was attempted." in page_of(tmp_path, Stats(0)).texts("p")
 
 
 def test_with_attempts_there_is_a_picture_of_them(tmp_path: Path) -> None:

@@ -52,5 +52,5 @@ async def test_nothing(siliconflow_emulator):
 """)
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(
-        ["faults that were ordered and not met: return_status(503) on upload, drop_answer() on any"]
+        ["no request met these faults: return_status(503) on upload, drop_answer() on any"]
     )

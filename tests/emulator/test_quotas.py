@@ -181,8 +181,11 @@ def test_a_raised_limit_leaves_room_for_the_difference(kind: Kind) -> None:
         ({"phase": 60.0}, "phase must be at least 0 and less than the window"),
         ({"phase": -1.0}, "phase must be at least 0"),
         ({"phase": 1.0, "kind": "sliding"}, "phase is for a quota of kind 'fixed'"),
-        ({"requests": 1, "burst": 1}, "burst is for a quota of kind 'bucket'"),
-        ({"kind": "bucket", "burst": 1}, "burst is for a quota of kind 'bucket' that limits requests"),
+        ({"requests": 1, "burst": 1}, "burst is valid only for a quota of kind 'bucket'"),
+        (
+            {"kind": "bucket", "burst": 1},
+            "burst is valid only for a quota of kind 'bucket' that limits requests",
+        ),
     ],
 )
 def test_an_impossible_quota_is_refused_with_its_reason(options: dict[str, Any], complaint: str) -> None:

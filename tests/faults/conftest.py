@@ -1,30 +1,15 @@
-"""What the cases of the matrix share, and the page that is written at their end."""
+"""What the cases of the matrix share."""
 
 from __future__ import annotations
 
 import gc
-import os
 import ssl
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
 import trustme
-from support.faults.page import PAGE, VARIABLE, Observations
 from support.faults.play import Recording, World
-
-OBSERVATIONS = pytest.StashKey[Observations]()
-
-
-@pytest.fixture(scope="session")
-def observations(request: pytest.FixtureRequest) -> Observations:
-    return request.config.stash.setdefault(OBSERVATIONS, Observations())
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    observed = session.config.stash.get(OBSERVATIONS, Observations())
-    if os.environ.get(VARIABLE) and observed.complete:
-        PAGE.write_text(observed.page(), "utf-8")
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,10 @@ from rich.console import Console
 
 import siliconflow_voice
 from siliconflow_voice.bulk.manifest import ManifestUpload
+from siliconflow_voice.cli.app import execute
+from siliconflow_voice.cli.exits import Exit
+from siliconflow_voice.cli.stats import Stats
+from siliconflow_voice.cli.summary import Summary
 from siliconflow_voice.emulator import Emulator, Fault
 from siliconflow_voice.errors import SiliconFlowError
 from siliconflow_voice.models import Voice
@@ -42,6 +46,21 @@ def voices(folder: Path, count: int = 3, *, missing: Iterable[int] = (), name: s
             audio = f"missing-{number}.mp3" if number in gone else "voice.mp3"
             table.writerow([audio, f"voice-{number}", f"第 {number} 句", "甲"])
     return path
+
+
+async def bulk(manifest: Path, **options: object) -> int:
+    """Run the command ``bulk`` in this loop, with its options; return the exit status."""
+    arguments = ["bulk", str(manifest)]
+    for name, value in options.items():
+        option = f"--{name.replace('_', '-')}"
+        match value:
+            case True:
+                arguments.append(option)
+            case None | False:
+                pass
+            case _:
+                arguments += [option, str(value)]
+    return await execute(arguments)
 
 
 def names(emulator: Emulator) -> list[str]:
@@ -219,6 +238,29 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+DONE = Exit(0)
+
+
+def summary_of(ended: Exit = DONE, *, failures: Path | None = None, **statuses: int) -> Summary:
+    """Make what a run of 10,000 rows came to."""
+    clock = Clock()
+    stats = Stats(10_000, now=clock)
+    stats.statuses.update(statuses)  # type: ignore[arg-type] # the statuses
+    stats.attempts.update({"accepted": 9000, "rate_limited": 12, "no_answer": 1})
+    stats.timeline.at(0.0).attempts.update(stats.attempts)
+    stats.sent_bytes = 180_000_000
+    clock.now = 3725.4
+    return Summary(
+        Path("voices.csv"),
+        "https://api.siliconflow.cn/v1",
+        Path("voices.journal"),
+        failures,
+        "with the same options",
+        ended,
+        stats,
+    )
 
 
 class Terminal(io.StringIO):

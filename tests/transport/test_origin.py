@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
 import traceback
 from collections.abc import Callable
 
@@ -16,7 +17,7 @@ from siliconflow_voice.transport import origin
 from siliconflow_voice.transport.origin import Secret
 
 KEY = "sk-test"
-NO_ADDRESS = "base_url is not an http or https address such as https://api.siliconflow.cn/v1."
+NO_ADDRESS = "base_url is not an http or https address: pass one such as https://api.siliconflow.cn/v1."
 
 
 def checked(given: str | None, *, allow_http: bool) -> URL:
@@ -56,22 +57,26 @@ def test_an_empty_key_is_not_replaced_by_the_environments(monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("flaw", [" ", "\n", "\r\n", "\t", "\0", "\x7f", "é", "密", "²"])
-@pytest.mark.parametrize("place", ["{flaw}{key}", "{key}{flaw}", "{key}{flaw}{key}"])
+@pytest.mark.parametrize("place", ["{key}{flaw}{key}", "{key}{flaw}{flaw}x"])
 def test_a_key_that_no_header_could_carry_is_refused_and_not_shown(flaw: str, place: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         origin.key(place.format(flaw=flaw, key=KEY))
-    assert str(caught.value) == "The API key has a space, a line break or a character that is not ASCII."
+    assert (
+        str(caught.value)
+        == "The API key has a space, a line break or a character that is not ASCII: copy it again."
+    )
     assert KEY not in "".join(traceback.format_exception(caught.value))
 
 
 @given(st.text(min_size=1))
-def test_a_key_is_taken_as_it_is_or_refused(text: str) -> None:
+def test_a_key_is_text_that_a_header_can_carry_or_refused(text: str) -> None:
     try:
         taken = origin.key(text)
     except ConfigurationError:
-        assert not (text.isascii() and text.isprintable() and " " not in text)
+        assert not re.fullmatch(r"[\w.-]+", text, re.ASCII) or text.lower() == "bearer"
     else:
-        assert str(taken) == text
+        assert re.fullmatch(r"[\x21-\x7e]+", taken)
+        assert str(taken) in text
 
 
 @pytest.mark.parametrize(
@@ -97,13 +102,13 @@ def test_a_secret_is_sent_as_it_is() -> None:
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_a_secret_is_not_pickled(protocol: int) -> None:
-    with pytest.raises(TypeError, match=r"^a key is not pickled$"):
+    with pytest.raises(TypeError, match=r"^an API key can't be pickled: "):
         pickle.dumps({"key": Secret(KEY)}, protocol)
 
 
 @pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy])
 def test_a_secret_is_not_copied_in_passing(duplicate: Callable[[Secret], Secret]) -> None:
-    with pytest.raises(TypeError, match=r"^a key is not pickled$"):
+    with pytest.raises(TypeError, match=r"^an API key can't be pickled: "):
         duplicate(Secret(KEY))
 
 
@@ -159,7 +164,10 @@ def test_http_is_taken_for_this_machine(address: str) -> None:
     assert URL(address) == checked(address, allow_http=False)
 
 
-@pytest.mark.parametrize("host", ["x.cn", "localhost.cn", "127.1", "10.0.0.1", "[2001:db8::1]", "0.0.0.0"])  # noqa: S104 - nothing is bound to it
+@pytest.mark.parametrize(
+    "host",
+    ["x.cn", "localhost.cn", "notlocalhost", "127.1", "10.0.0.1", "[2001:db8::1]", "0.0.0.0"],  # noqa: S104 - nothing is bound to it
+)
 def test_http_is_taken_for_another_machine_only_if_allowed(host: str) -> None:
     address = f"http://{host}/v1"
     with pytest.raises(ConfigurationError, match="unencrypted: use https, or pass allow_http=True"):
@@ -170,7 +178,6 @@ def test_http_is_taken_for_another_machine_only_if_allowed(host: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "api.siliconflow.cn/v1",
         "ftp://x.cn/v1",
         "https://",
         "https:///v1",

@@ -17,7 +17,7 @@ async def test_who_waits_for_another_to_ensure_the_same_voice_keeps_the_deadline
             first = asyncio.create_task(client.ensure_voice(SPEECH, custom_name="narrator", text=TEXT))
             await asyncio.sleep(1)
             hurried = client.with_options(retry=RetryPolicy(deadline=5))
-            with pytest.raises(APITimeoutError, match="another call ensures narrator"):
+            with pytest.raises(APITimeoutError, match="another ensure_voice call for 'narrator'"):
                 await hurried.ensure_voice(SPEECH, custom_name="narrator", text=TEXT)
             assert asyncio.get_running_loop().time() == 6
             ensured = await first

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 
 import pytest
 from support.bulk import until
+from support.hurried_time import hurried_time
 from support.recordings import SPEECH, TEXT, WAV
 from support.virtual_time import virtual_time
 
@@ -108,7 +110,9 @@ async def test_an_account_that_can_not_be_listed_before_still_takes_uploads() ->
 async def test_but_then_an_unknown_outcome_is_raised() -> None:
     faults = [Fault.return_status(404, endpoint="list"), Fault.drop_answer()]
     async with Emulator(faults=faults) as emulator:
-        with pytest.raises(AmbiguousUploadError, match="could not be listed before it") as caught:
+        with pytest.raises(
+            AmbiguousUploadError, match="listing the account before the upload had failed"
+        ) as caught:
             await upload(emulator)
     assert isinstance(caught.value.__cause__, APIConnectionError)
 
@@ -135,10 +139,10 @@ async def test_the_deadline_bounds_the_search_too() -> None:
         async with VoiceClient(
             "sk-test", base_url=emulator.base_url, retry=RetryPolicy(deadline=40)
         ) as client:
-            await client._uploader.known.prepare(client.list_voices, until=None)
+            await client._uploader.known.prepare(partial(client._uploader.list_voices, None), until=None)
             for fault in faults:
                 emulator.add_fault(fault)
-            with pytest.raises(AmbiguousUploadError, match="can't be listed"):
+            with pytest.raises(AmbiguousUploadError, match="listing the account to find its voice failed"):
                 await client.upload_voice(SPEECH, custom_name="narrator", text=TEXT)
             assert asyncio.get_running_loop().time() == pytest.approx(40, abs=0.1)
 
@@ -172,10 +176,12 @@ async def test_an_account_that_can_not_be_listed_afterwards_is_an_unknown_outcom
     async with Emulator(faults=[Fault.drop_answer()]) as emulator:
         async with VoiceClient("sk-test", base_url=emulator.base_url) as client:
             await client.upload_voice(SPEECH, custom_name="other", text=TEXT, on_ambiguous="retry")
-            await client._uploader.known.prepare(client.list_voices, until=None)
+            await client._uploader.known.prepare(partial(client._uploader.list_voices, None), until=None)
             emulator.add_fault(Fault.drop_answer())
             emulator.add_fault(Fault.return_status(404, endpoint="list"))
-            with pytest.raises(AmbiguousUploadError, match="can't be listed") as caught:
+            with pytest.raises(
+                AmbiguousUploadError, match="listing the account to find its voice failed"
+            ) as caught:
                 await client.upload_voice(SPEECH, custom_name="narrator", text=TEXT)
     assert len(caught.value.attempts) == 1
 
@@ -191,7 +197,7 @@ async def test_a_voice_of_an_upload_under_way_is_not_taken_for_anothers() -> Non
                 asyncio.create_task(client.upload_voice(SPEECH, custom_name="narrator", text=TEXT))
                 for _ in range(2)
             ]
-            with pytest.raises(AmbiguousUploadError, match="2 such uploads of which nobody knows"):
+            with pytest.raises(AmbiguousUploadError, match="uploads of them with an unknown outcome: 2"):
                 await lost
             assert (await slow).uri == emulator.voices[-1].uri
 
@@ -311,6 +317,7 @@ async def test_another_name_text_or_model_is_another_voice(
 
 
 @pytest.mark.parametrize("ended", ["failed", "cancelled"])
+@hurried_time
 async def test_a_voice_that_may_be_an_earlier_uploads_is_not_taken_for_a_later_ones(
     client: VoiceClient, emulator: Emulator, ended: str
 ) -> None:
@@ -329,7 +336,7 @@ async def test_a_voice_that_may_be_an_earlier_uploads_is_not_taken_for_a_later_o
             await task
     emulator.clear_faults()
     emulator.add_fault(Fault.return_status(500))
-    with pytest.raises(AmbiguousUploadError, match="2 such uploads of which nobody knows") as caught:
+    with pytest.raises(AmbiguousUploadError, match="uploads of them with an unknown outcome: 2") as caught:
         await client.upload_voice(WAV, custom_name="narrator", text=TEXT)
     assert [voice.uri for voice in caught.value.candidates] == [emulator.voices[1].uri]
 

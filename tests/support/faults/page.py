@@ -1,12 +1,10 @@
-"""Writes what was observed down as a page of the documentation."""
+"""The table of what each fault comes to, as a page of the documentation."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-
-from attrs import define, field
 
 from siliconflow_voice import Failure
 from support.faults.rules import Case, Outcome
@@ -19,23 +17,24 @@ VARIABLE = "SILICONFLOW_VOICE_WRITE_DOCS"
 _INTRODUCTION = f"""\
 # The fault matrix
 
-<!-- Written by the tests, from what they observed: {VARIABLE}=1 python -m pytest tests/faults -->
+<!-- Written by {VARIABLE}=1 python -m pytest tests/faults -k documentation -->
 
-This page is written by the test session itself, from what it observed, and another session fails where the
-page says anything else:
+Each row is what the tests in `tests/faults` hold its cases to. They also fail where this page says anything
+else; this writes it:
 
 ```console
-$ {VARIABLE}=1 python -m pytest tests/faults
+$ {VARIABLE}=1 python -m pytest tests/faults -k documentation
 ```
 
 Each fault is played by a server on a raw socket, at its moment, to uploads in both encodings (multipart,
 base64) and from each kind of source (a path, bytes, a file, a stream), with `RetryPolicy(attempts=2)` and
 `on_ambiguous="raise"`. From its second connection on, the server is well: a failure that may be tried again
 ends in a voice, if the source can be read again. What is expected comes from the rules of
-[Failures, and what to do](failures.md), not from this table.
+[Failures, and what to do](failures.md).
 
-Each case also makes sure that the fault was played to its point, that another origin was never connected to,
-that what was accepted in the end is the recording, and that no connection, open file, task, thread or warning
+Each case also makes sure that the error says what happened, in the words of the table in
+`tests/support/faults`; that the fault was played to its point; that another origin was never connected to;
+that what was accepted in the end is the recording; and that no connection, open file, task, thread or warning
 is left.
 """
 
@@ -53,22 +52,12 @@ _NOTES = """\
 """
 
 
-@define
-class Observations:
-    """The cases that came to what they should, and what that was."""
-
-    outcomes: dict[Case, Outcome] = field(factory=dict)
-
-    @property
-    def complete(self) -> bool:
-        return len(self.outcomes) == len(CASES)
-
-    def page(self) -> str:
-        """Give the page, in the matrix's own order."""
-        outcomes = {case: self.outcomes[case] for case in CASES}
-        sections = [_INTRODUCTION, _summary(outcomes)]
-        sections += [_section(moment, outcomes) for moment in Moment]
-        return "\n".join([*sections, _NOTES])
+def page() -> str:
+    """Return the page, in the matrix's own order."""
+    outcomes = {case: case.expected() for case in CASES}
+    sections = [_INTRODUCTION, _summary(outcomes)]
+    sections += [_section(moment, outcomes) for moment in Moment]
+    return "\n".join([*sections, _NOTES])
 
 
 def _summary(outcomes: Mapping[Case, Outcome]) -> str:

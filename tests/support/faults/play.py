@@ -76,8 +76,6 @@ class Played:
     """What came of a case."""
 
     outcome: Outcome
-    message: str
-    """The faulted attempt's error."""
     consumed: bool
     connections: int
     """To the server that is well from its second connection on, or to begin with."""
@@ -86,6 +84,10 @@ class Played:
     intact: bool
     """Whether the recording came whole, and was the same, with every request that was accepted."""
     left: list[str] = field(factory=list)
+    met: str = field(default="", eq=False)
+    """What the faulted attempt's error says."""
+    raised: str = field(default="", eq=False)
+    """What the caller is told by the error that ends the call; empty if there is a voice."""
 
 
 def play(case: Case, world: World) -> Played:
@@ -127,12 +129,13 @@ async def _perform(case: Case, world: World) -> Played:
         left += await _after(servers, stage)
         played = Played(
             outcome=_outcome(events, raised),
-            message=str(_met(events, raised)),
             consumed=stage.consumed,
             connections=len(server.exchanges),
             elsewhere=len(elsewhere.exchanges),
             intact=raised is not None or _has(server.exchanges[-1], recording),
             left=left,
+            met=str(_met(events, raised) or ""),
+            raised=str(raised or ""),
         )
     left += [f"a task: {task!r}" for task in asyncio.all_tasks() - {asyncio.current_task()}]
     return played

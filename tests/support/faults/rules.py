@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 from typing import Literal, TypeAlias, get_args
 
 from attrs import frozen
@@ -47,6 +48,12 @@ CLASSES: dict[Kind, tuple[Failure | None, Failure | None]] = {
     Kind.NO: (Failure.FINAL, Failure.FINAL),
 }
 
+# What the caller is told besides what an attempt has met, where that is wrapped.
+WRAPPED: dict[type[SiliconFlowError], str] = {
+    AmbiguousUploadError: "answer was lost… list_voices()",
+    SourceConsumedError: "can't be read again… Pass a path, bytes or a seekable file",
+}
+
 
 @frozen
 class Outcome:
@@ -67,13 +74,18 @@ class Fault:
     moments: tuple[Moment, ...]
     kind: Kind
     met: type[SiliconFlowError] | None
+    says: str
+    """The telling words of the error's message; "…" stands for any text. Empty for what is harmless alone."""
     act: Act
-    says: str = ""
-    """A part of the error's message."""
     lookup: Lookup | None = None
     """Played where the server's name is looked up, instead of by the server."""
     certificate: str = ""
     """Which of the certificates the server shows."""
+
+
+def is_said(words: str, message: str) -> bool:
+    """Return whether a message has these words; "…" stands for any text between them."""
+    return re.search(".*".join(map(re.escape, words.split("…"))), message) is not None
 
 
 @frozen

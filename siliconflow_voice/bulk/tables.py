@@ -1,0 +1,131 @@
+"""Writes tables, CSV or JSON Lines; each replaces an earlier file only once it is whole and on the disk."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import json
+import os
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any, Literal, TypeAlias
+
+__all__ = ["TableFormat", "TableWriter", "is_table_of", "part_of", "table_format"]
+
+TableFormat: TypeAlias = Literal["csv", "jsonl"]
+_FORMATS: dict[str, TableFormat] = {"csv": "csv", "jsonl": "jsonl"}
+
+# Excel reads a CSV file as UTF-8 only if it begins with this.
+_MARK = "\ufeff"
+
+
+def table_format(name: str) -> TableFormat | None:
+    """Return the format of a name, such as a file's suffix without its dot, or None."""
+    return _FORMATS.get(name)
+
+
+def part_of(path: Path) -> Path:
+    """Return the file that a table is written to until it is complete; one that exists is replaced."""
+    return path.with_name(f"{path.name}.part")
+
+
+def is_table_of(path: Path, columns: Sequence[str]) -> bool:
+    """Return whether a file is a CSV table of these columns, as written here.
+
+    Raises:
+        OSError: It is there, and can't be read.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", errors="replace") as file:
+            return file.readline(1000).rstrip("\n") == ",".join(columns)
+    except FileNotFoundError:
+        return False
+
+
+class TableWriter:
+    """Writes the rows of a table to ``NAME.part``, which takes its name with :meth:`commit`.
+
+    Each row is in that file as soon as it is written, so it can be followed; a process that is killed leaves
+    it, and the next writer of the same table replaces it. All methods block, and raise OSError.
+
+    Args:
+        path: The table's file; one that exists is replaced.
+        columns: Its columns. A JSON Lines table has those that a row has.
+        format: ``csv`` (with a byte order mark, for Excel) or ``jsonl``.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        columns: Sequence[str],
+        format: TableFormat,  # noqa: A002 - the field's word
+    ) -> None:
+        self.path = path
+        self._part = part_of(path)
+        self._columns = columns
+        self._format = format
+        self._file: IO[str] | None = None
+        # A call whose caller was cancelled may still be running when the table is discarded.
+        self._lock = threading.RLock()
+        self._discarded = False
+        self.committed = False
+        """Whether the file is the table."""
+
+    @property
+    def begun(self) -> bool:
+        """Whether it has been begun, and neither committed nor discarded."""
+        return self._file is not None
+
+    def begin(self) -> IO[str]:
+        """Create the part file, with the header of a CSV table, unless that is done.
+
+        Raises:
+            OSError: It can't be created, or the table was discarded.
+        """
+        with self._lock:
+            if self._discarded:
+                raise OSError(errno.ECANCELED, os.strerror(errno.ECANCELED), str(self.path))
+            if self._file is None:
+                # Not opened as it is: it may be a link to elsewhere, or another writer's that is still there.
+                self._part.unlink(missing_ok=True)
+                # What UTF-8 can't carry, such as parts of a path that is not text, is escaped.
+                self._file = self._part.open("x", encoding="utf-8", errors="backslashreplace", newline="")
+                if self._format == "csv":
+                    self._file.write(_MARK)
+                    csv.writer(self._file).writerow(self._columns)
+                self._file.flush()
+            return self._file
+
+    def write(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Write rows, and begin the table with the first. A CSV cell that a row lacks is empty."""
+        with self._lock:
+            file = self.begin()
+            if self._format == "csv":
+                csv.writer(file).writerows([row.get(name) for name in self._columns] for row in rows)
+            else:
+                file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+            file.flush()
+
+    def commit(self) -> None:
+        """Put the table in place, durably; also one without rows."""
+        with self._lock:
+            file = self.begin()
+            os.fsync(file.fileno())
+            ours = os.fstat(file.fileno())
+            file.close()
+            if not os.path.samestat(ours, self._part.stat()):
+                raise FileExistsError(errno.EEXIST, "another program writes it too", str(self.path))
+            os.replace(self._part, self.path)  # noqa: PTH105 - beside os.fsync, which pathlib lacks
+            self._file, self.committed = None, True
+
+    def discard(self) -> None:
+        """Remove the part after a failure, and leave the file as it was."""
+        with self._lock:
+            file, self._file, self._discarded = self._file, None, True
+            if file is not None:
+                with suppress(OSError):
+                    file.close()  # writes what is left, and fails where that has failed before
+                with suppress(OSError):
+                    self._part.unlink()
