@@ -65,7 +65,7 @@ class History:
     def queues(self, seconds: float, ahead: int) -> None:
         """Tell that the call begins to wait for its first turn."""
         logger.debug("%s %s: waits about %.2f s for its turn", self.operation, self.subject, seconds)
-        self._tell(QueueEvent(self.number, self.operation, self.subject, seconds, ahead))
+        self._report(QueueEvent(self.number, self.operation, self.subject, seconds, ahead))
 
     def waits(self, seconds: float, error: SiliconFlowError) -> None:
         """Report that the call waits before its next attempt."""
