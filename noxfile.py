@@ -132,6 +132,7 @@ def bench(session: nox.Session) -> None:
     _install(session, "bench")
     env = {"PYTHONPATH": "benchmarks", "PYTHONSAFEPATH": "1"}
     session.run("python", "benchmarks/run.py", *session.posargs, env=env)
+    session.run("python", "benchmarks/imports.py", env=env)
     session.run("python", "benchmarks/memory.py", env=env)
     session.run("python", "benchmarks/lag.py", env=env)
     session.run("python", "benchmarks/bulk.py", env=env)

@@ -4,150 +4,66 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import base64
-import socket
+import ssl
 import statistics
 import tempfile
 import time
-import wave
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 
-import aiohttp
-import httpx
-import openai
+import trustme
+from attrs import evolve, frozen
+from peers import AT_ONCE, PEERS, Upload
+from recordings import FORMATS, recording
 from sink import serving
 
-from siliconflow_voice import Throttle, VoiceClient
 
-FIELDS = {"model": "FunAudioLLM/CosyVoice2-0.5B", "customName": "bench", "text": "慢工出细活"}
-AT_ONCE = 32
+@frozen
+class Row:
+    """A line of the table: the SDK, in one situation, against the peers that it names."""
 
-_LIMIT = "sendfile, one blocking socket"
-_ASKED = [
-    ("siliconflow_voice multipart", "aiohttp FormData", 2.75),
-    ("siliconflow_voice multipart", "openai files=", 6.5),
-    ("siliconflow_voice multipart", "httpx files=", 6),
-    ("siliconflow_voice multipart", _LIMIT, 0.85),
-    ("siliconflow_voice base64", "aiohttp json=", 4),
+    scheme: str
+    encoding: str
+    at_once: int
+    audio_format: str
+    asked: Mapping[str, float]
+    """The ratio that is asked for, by the peer's name."""
+
+    def __str__(self) -> str:
+        return f"{self.encoding} {self.scheme} {self.audio_format}, {self.at_once} at once"
+
+
+@frozen
+class Cost:
+    """What one upload takes."""
+
+    seconds: float
+    cpu: float
+    """Seconds of this process's CPU, all threads together."""
+
+
+ROWS = [
+    Row("https", "multipart", AT_ONCE, "wav", {"bare": 0.85, "FormData": 1.5, "httpx": 3.5, "openai": 3}),
+    Row("https", "multipart", 1, "wav", {"bare": 0.85, "FormData": 1.4, "httpx": 2.2, "openai": 2.5}),
+    Row("http", "multipart", AT_ONCE, "wav", {"bare": 0.8, "FormData": 2.2, "httpx": 5, "openai": 5}),
+    Row("http", "base64", AT_ONCE, "wav", {"json=": 3.5}),
+    Row("https", "base64", AT_ONCE, "wav", {"json=": 2.2}),
+    # What is parsed of them before differs, and so may the cost.
+    *(
+        Row(scheme, "multipart", AT_ONCE, audio_format, {"bare": asked})
+        for audio_format in FORMATS
+        if audio_format != "wav"
+        for scheme, asked in (("https", 0.85), ("http", 0.8))
+    ),
 ]
 
-Upload = Callable[[Path], Awaitable[object]]
 
-
-def recording(folder: Path) -> Path:
-    """Write 300 KB of sound: 9.4 s at 16 kHz."""
-    path = folder / "300kb.wav"
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(16_000)
-        file.writeframes(bytes(range(250)) * 1_200)
-    return path
-
-
-@asynccontextmanager
-async def ours(base: str, encoding: str) -> AsyncIterator[Upload]:
-    """The SDK as a user has it: all checks, retries and the throttle on."""
-    async with VoiceClient("sk-test", base_url=base, throttle=Throttle(max_concurrency=AT_ONCE)) as client:
-
-        def upload(path: Path) -> Awaitable[object]:
-            return client.upload_voice(
-                path,
-                custom_name="bench",
-                text=FIELDS["text"],
-                encoding="base64" if encoding == "base64" else "multipart",
-            )
-
-        yield upload
-
-
-@asynccontextmanager
-async def aiohttp_form(base: str) -> AsyncIterator[Upload]:
-    """What an aiohttp user writes: FormData with an open file."""
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
-
-        async def upload(path: Path) -> None:
-            form = aiohttp.FormData(FIELDS)
-            with path.open("rb") as file:
-                form.add_field("file", file, filename="a.wav", content_type="audio/wav")
-                async with session.post(f"{base}/uploads/audio/voice", data=form) as response:
-                    assert response.status == 200
-                    await response.json()
-
-        yield upload
-
-
-@asynccontextmanager
-async def aiohttp_json(base: str) -> AsyncIterator[Upload]:
-    """What an aiohttp user writes for base64."""
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
-
-        async def upload(path: Path) -> None:
-            audio = base64.b64encode(path.read_bytes()).decode()  # noqa: ASYNC240 - as it is commonly written
-            document = {**FIELDS, "audio": f"data:audio/wav;base64,{audio}"}
-            async with session.post(f"{base}/uploads/audio/voice", json=document) as response:
-                assert response.status == 200
-                await response.json()
-
-        yield upload
-
-
-@asynccontextmanager
-async def httpx_files(base: str) -> AsyncIterator[Upload]:
-    """Httpx with an open file."""
-    limits = httpx.Limits(max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE)
-    async with httpx.AsyncClient(limits=limits, trust_env=False) as client:
-
-        async def upload(path: Path) -> None:
-            with path.open("rb") as file:
-                response = await client.post(
-                    f"{base}/uploads/audio/voice", data=FIELDS, files={"file": ("a.wav", file, "audio/wav")}
-                )
-            assert response.status_code == 200
-            response.json()
-
-        yield upload
-
-
-@asynccontextmanager
-async def openai_files(base: str) -> AsyncIterator[Upload]:
-    """Openai's client, as SiliconFlow's own guide uses it."""
-    async with openai.AsyncOpenAI(api_key="sk-test", base_url=base) as client:
-
-        async def upload(path: Path) -> None:
-            audio = path.read_bytes()  # noqa: ASYNC240 - as it is commonly written
-            await client.post(
-                "/uploads/audio/voice",
-                cast_to=object,
-                body=FIELDS,
-                files={"file": ("a.wav", audio)},
-            )
-
-        yield upload
-
-
-def sendfile(port: int, path: Path, seconds: float) -> float:
-    """One blocking socket, the kernel copying: uploads a second that nothing in Python will pass."""
-    size = path.stat().st_size
-    head = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % size
-    with socket.create_connection(("127.0.0.1", port)) as connection:
-        count = 0
-        began = time.perf_counter()
-        while time.perf_counter() - began < seconds:
-            with path.open("rb") as file:
-                connection.sendall(head)
-                connection.sendfile(file)
-            connection.recv(4096)
-            count += 1
-        return count / (time.perf_counter() - began)
-
-
-async def rate(upload: Upload, path: Path, seconds: float) -> float:
-    """Uploads a second, with so many at once."""
+async def cost(upload: Upload, path: Path, at_once: int, seconds: float) -> Cost:
+    """Upload for so many seconds, so many at once."""
     done = 0
-    began = time.perf_counter()
+    began, cpu = time.perf_counter(), time.process_time()
 
     async def worker() -> None:
         nonlocal done
@@ -156,55 +72,78 @@ async def rate(upload: Upload, path: Path, seconds: float) -> float:
             done += 1
 
     async with asyncio.TaskGroup() as group:
-        for _ in range(AT_ONCE):
+        for _ in range(at_once):
             group.create_task(worker())
-    return done / (time.perf_counter() - began)
+    return Cost((time.perf_counter() - began) / done, (time.process_time() - cpu) / done)
 
 
-async def measure(port: int, path: Path, *, seconds: float, rounds: int, only: str) -> dict[str, float]:
-    """Take turns, so that what else the machine does hits all alike; the median of each."""
-    base = f"http://127.0.0.1:{port}"
-    results: dict[str, list[float]] = {}
+async def measure(
+    row: Row, base: str, tls: ssl.SSLContext | None, path: Path, *, seconds: float, rounds: int
+) -> dict[str, list[Cost]]:
+    """Take turns, so that what else the machine does hits all alike."""
+    costs = defaultdict[str, list[Cost]](list)
     async with AsyncExitStack() as stack:
         peers = {
-            "siliconflow_voice multipart": await stack.enter_async_context(ours(base, "multipart")),
-            "siliconflow_voice base64": await stack.enter_async_context(ours(base, "base64")),
-            "aiohttp FormData": await stack.enter_async_context(aiohttp_form(base)),
-            "aiohttp json=": await stack.enter_async_context(aiohttp_json(base)),
-            "httpx files=": await stack.enter_async_context(httpx_files(base)),
-            "openai files=": await stack.enter_async_context(openai_files(base)),
+            name: await stack.enter_async_context(PEERS[name](base, tls))
+            for name in (row.encoding, *row.asked)
         }
-        peers = {name: upload for name, upload in peers.items() if only in name}
         for upload in peers.values():
-            await rate(upload, path, seconds / 4)  # warm
+            await cost(upload, path, row.at_once, seconds / 4)  # warm
         for _ in range(rounds):
             for name, upload in peers.items():
-                results.setdefault(name, []).append(await rate(upload, path, seconds))
-            results.setdefault(_LIMIT, []).append(await asyncio.to_thread(sendfile, port, path, seconds))
-    return {name: statistics.median(rates) for name, rates in results.items()}
+                costs[name].append(await cost(upload, path, row.at_once, seconds))
+    return costs
 
 
-def report(rates: dict[str, float]) -> None:
-    """Print uploads a second, and the ratios that the design asks for."""
-    for name, uploads in rates.items():
-        print(f"{name:32} {uploads:8,.0f} uploads/s {1e3 / uploads:8.3f} ms each")
-    print()
-    for mine, peer, asked in _ASKED:
-        if mine in rates and peer in rates:
-            print(f"{mine} / {peer}: {rates[mine] / rates[peer]:.2f} x (asked: {asked} x)")
+def report(row: Row, costs: Mapping[str, list[Cost]]) -> Iterator[str]:
+    """Yield a line for each peer: its cost, and the ratio that is reached beside the one that is asked for.
+
+    The ratio is the median of the rounds' ratios: what disturbs one round disturbs both.
+    """
+    for name, rounds in costs.items():
+        rate = statistics.median(1 / cost.seconds for cost in rounds)
+        cpu = statistics.median(1e3 * cost.cpu for cost in rounds)
+        line = f"{row!s:38} {name:10} {rate:7,.0f}/s {cpu:7.3f} ms CPU"
+        if name in row.asked:
+            pairs = zip(rounds, costs[row.encoding], strict=True)
+            ratio = statistics.median(theirs.seconds / ours.seconds for theirs, ours in pairs)
+            short = "" if ratio >= row.asked[name] else "   short"
+            line = f"{line} {ratio:7.2f} x   asked {row.asked[name]:4.2f} x{short}"
+        yield line
+
+
+def chosen(only: str, against: str | None) -> Iterator[Row]:
+    """Yield the rows that have *only* in their names, with all of their peers or that one."""
+    for row in ROWS:
+        if only in str(row):
+            asked = {name: ratio for name, ratio in row.asked.items() if against in {None, name}}
+            yield evolve(row, asked=asked)
 
 
 def main() -> None:
-    """Start the server, measure, print."""
+    """Start the servers, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=1.0, help="of each peer in each round")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", default="", help="peers with this in their names")
+    parser.add_argument("--seconds", type=float, default=1.0, help="of each peer in each round (default: 1)")
+    parser.add_argument("--rounds", type=int, default=7, help="turns of each peer (default: 7)")
+    parser.add_argument("--only", default="", help="the rows that have this in their names")
+    parser.add_argument("--against", help="this peer alone, such as bare")
+    parser.add_argument("--quick", action="store_true", help="a first look, in half a minute")
     options = parser.parse_args()
-    with serving() as port, tempfile.TemporaryDirectory() as folder:
-        path = recording(Path(folder))
-        results = measure(port, path, seconds=options.seconds, rounds=options.rounds, only=options.only)
-        report(asyncio.run(results))
+    seconds, rounds = (0.25, 3) if options.quick else (options.seconds, options.rounds)
+    authority = trustme.CA()
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        certificate = folder / "certificate.pem"
+        authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(certificate))
+        paths = {audio_format: recording(folder, audio_format) for audio_format in FORMATS}
+        with serving() as plain, serving(certificate=certificate) as encrypted:
+            for row in chosen(options.only, options.against):
+                port, tls = (plain, None) if row.scheme == "http" else (encrypted, trusting)
+                base, path = f"{row.scheme}://127.0.0.1:{port}", paths[row.audio_format]
+                costs = asyncio.run(measure(row, base, tls, path, seconds=seconds, rounds=rounds))
+                print(*report(row, costs), sep="\n", flush=True)
 
 
 if __name__ == "__main__":

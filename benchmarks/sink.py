@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 _LENGTH = re.compile(rb"content-length:\s*(\d+)", re.IGNORECASE)
 _ANSWER = b'{"uri":"speech:bench:account:random"}'
@@ -61,9 +63,14 @@ class Sink(asyncio.BufferedProtocol):
 
 
 @contextmanager
-def serving(latency: float = 0.0) -> Iterator[int]:
-    """Run it in a process of its own, which answers after so many seconds; give its port."""
-    command = [sys.executable, __file__, str(latency)]
+def serving(latency: float = 0.0, certificate: Path | None = None) -> Iterator[int]:
+    """Run it in a process of its own, and yield its port.
+
+    Args:
+        latency: Seconds after which it answers.
+        certificate: A PEM file with a key and its certificate: it speaks TLS then.
+    """
+    command = [sys.executable, __file__, str(latency), *([str(certificate)] if certificate else [])]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert server.stdout is not None
@@ -74,13 +81,19 @@ def serving(latency: float = 0.0) -> Iterator[int]:
         server.wait()
 
 
-async def main(latency: float) -> None:
+async def main(latency: float, certificate: str | None = None) -> None:
     """Serve on a free port, and say which."""
-    server = await asyncio.get_running_loop().create_server(lambda: Sink(latency), "127.0.0.1", 0)
+    context = None
+    if certificate is not None:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(certificate)
+    server = await asyncio.get_running_loop().create_server(
+        lambda: Sink(latency), "127.0.0.1", 0, ssl=context
+    )
     sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
     sys.stdout.flush()
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(float(sys.argv[1])))
+    asyncio.run(main(float(sys.argv[1]), *sys.argv[2:]))

@@ -96,18 +96,22 @@ async def read_ahead(reader: BlockReader, size: int | None, pool: ReadPool) -> A
         pool.later(reader.close)
 
 
-class _Readable(Protocol):
+class _Reads(Protocol):
     def read(self, count: int, /) -> Any: ...
 
 
-def fill(file: _Readable, view: memoryview) -> int:
-    """Read until *view* is full or the file ends; give the number of bytes."""
+class _ReadsInto(Protocol):
+    def readinto(self, view: memoryview, /) -> int | None: ...
+
+
+def fill(file: _Reads | _ReadsInto, view: memoryview) -> int:
+    """Read until *view* is full or the file ends; return the number of bytes."""
     readinto = getattr(file, "readinto", None)
     filled = 0
     while filled < len(view):
         if readinto is not None:
             count = readinto(view[filled:])
-        elif (data := file.read(len(view) - filled)) is None:
+        elif (data := cast("_Reads", file).read(len(view) - filled)) is None:
             count = None
         else:
             piece = checked(data, "its read()")

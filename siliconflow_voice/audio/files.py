@@ -14,9 +14,9 @@ from typing import BinaryIO, TypeAlias, cast
 from attrs import evolve
 
 from siliconflow_voice.audio.blocks import Block, BlockReader, fill, read_ahead, reading_errors
-from siliconflow_voice.audio.formats import AudioFacts, facts_of, facts_of_beginning
-from siliconflow_voice.audio.pool import MOST_HELD, ReadPool
-from siliconflow_voice.audio.readings import HEAD, Reading, read_once, sha256_of
+from siliconflow_voice.audio.formats import AudioFacts, facts_of, facts_of_beginning, tells
+from siliconflow_voice.audio.pool import BLOCK, MOST_HELD, ReadPool
+from siliconflow_voice.audio.readings import HEAD, MOST_HEAD, Reading, read_once, sha256_of
 from siliconflow_voice.errors import (
     AudioSourceError,
     InvalidUploadError,
@@ -28,6 +28,24 @@ __all__ = ["FileReading", "PathReading", "kind_of"]
 
 # O_NONBLOCK, or opening a FIFO would wait for a writer; it means nothing to a regular file.
 _OPEN = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+
+
+class _Descriptor:
+    """An open file, by its number alone: io.FileIO would look at it once more, for itself.
+
+    Each such call lets go of the interpreter, and to get it back from a busy loop takes longer than to read.
+    """
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    def readinto(self, view: memoryview) -> int:
+        """Read once; return the number of bytes."""
+        return os.readv(self._number, [view])
+
+
+# Windows has no readv.
+_raw = _Descriptor if hasattr(os, "readv") else partial(io.FileIO, closefd=False)
 
 _Identity: TypeAlias = "tuple[int, int]"
 
@@ -58,7 +76,7 @@ class PathReading(Reading):
             yield held
             self._pool.give_back(cast("bytearray", held.obj))
             return
-        reader = BlockReader(self._pool, self._name, begin=self._open, check=self._check, owned=True)
+        reader = BlockReader(self._pool, self._name, begin=self._opened, check=self._check, owned=True)
         async with aclosing(read_ahead(reader, self._size, self._pool)) as blocks:
             async for block in blocks:
                 yield block
@@ -82,31 +100,46 @@ class PathReading(Reading):
         return cast("_Identity", self._identity)[0]
 
     def _inspect(self, *, measure: bool, digest: bool) -> tuple[AudioFacts, memoryview | None]:
-        """Read the file, or the beginning of one that is larger than a block."""
-        with reading_errors(self._name), self._open() as file:
-            view = memoryview(self._pool.borrow())
-            head = view[: fill(file, view[: self._size])]
-            self._check(file)
-            small = len(head) == self._size
-            whole = partial(_rewound, file)
-            facts = facts_of(head, self._size, self._content_type, whole, measure=measure, most=self.largest)
-            if digest:
-                file.seek(len(head))
-                facts = evolve(facts, sha256=sha256_of(head, None if small else file))
-                self._check(file)
-        if small:
-            return facts, head
-        self._pool.give_back(cast("bytearray", view.obj))
-        return facts, None
+        """Read the file, or the beginning of one that is larger than a buffer."""
+        with reading_errors(self._name):
+            descriptor = self._open()
+            try:
+                view = memoryview(self._pool.borrow())
+                if self._size > BLOCK:
+                    return self._inspect_large(descriptor, view, measure=measure, digest=digest), None
+                held = view[: fill(_raw(descriptor), view[: self._size])]
+                self._check_identity(os.fstat(descriptor))
+            finally:
+                os.close(descriptor)
+            if len(held) != self._size:
+                raise self._changed()
+            facts = facts_of(held, self._size, self._content_type, None, measure=measure, most=self.largest)
+            return evolve(facts, sha256=sha256_of(held)) if digest else facts, held
 
-    def _open(self) -> BinaryIO:
+    def _inspect_large(self, descriptor: int, view: memoryview, *, measure: bool, digest: bool) -> AudioFacts:
+        with io.FileIO(descriptor, closefd=False) as file:
+            fill(file, view)
+            whole = partial(_rewound, file)
+            facts = facts_of(view, self._size, self._content_type, whole, measure=measure, most=self.largest)
+            if digest:
+                file.seek(len(view))
+                facts = evolve(facts, sha256=sha256_of(view, file))
+            self._check(file)
+        self._pool.give_back(cast("bytearray", view.obj))
+        return facts
+
+    def _open(self) -> int:
+        """Open the file, and return its descriptor; it is a regular one, and the same as before."""
         descriptor = os.open(self._path, _OPEN)
         try:
             self._check_identity(os.fstat(descriptor))
-            return cast("BinaryIO", io.FileIO(descriptor))
         except BaseException:
             os.close(descriptor)
             raise
+        return descriptor
+
+    def _opened(self) -> BinaryIO:
+        return cast("BinaryIO", io.FileIO(self._open()))
 
     def _check(self, file: BinaryIO) -> None:
         self._check_identity(os.fstat(file.fileno()))
@@ -119,7 +152,10 @@ class PathReading(Reading):
         if self._identity is None:
             self._identity = identity
         elif identity != self._identity:
-            raise SourceChangedError(f"{self._name} changed while it was being uploaded")
+            raise self._changed()
+
+    def _changed(self) -> SourceChangedError:
+        return SourceChangedError(f"{self._name} changed while it was being uploaded")
 
 
 class FileReading(Reading):
@@ -178,7 +214,12 @@ class FileReading(Reading):
                 if digest:
                     raise read_once(self._name)
                 self._head = bytes(head[: fill(self._file, head)])
-                return facts_of_beginning(self._head, HEAD, self._content_type, measure=measure)
+                wanted = HEAD
+                if len(self._head) == HEAD and not tells(self._head, self._content_type):
+                    wanted, more = MOST_HEAD, memoryview(bytearray(MOST_HEAD - HEAD))
+                    self._head += more[: fill(self._file, more)]
+                ended = len(self._head) < wanted
+                return facts_of_beginning(self._head, self._content_type, ended=ended, measure=measure)
             self._file.seek(0, os.SEEK_END)
             self._size = max(self._file.tell() - self._start, 0)
             if not self._size and self._start:

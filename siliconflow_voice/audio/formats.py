@@ -14,7 +14,7 @@ from siliconflow_voice.audio.detection import detect
 from siliconflow_voice.audio.length import Length
 from siliconflow_voice.audio.window import View, Window
 
-__all__ = ["AudioFacts", "Opener", "facts_of", "facts_of_beginning"]
+__all__ = ["AudioFacts", "Opener", "facts_of", "facts_of_beginning", "tells"]
 
 Opener: TypeAlias = Callable[[], BinaryIO]
 
@@ -95,15 +95,25 @@ def facts_of(
     return AudioFacts(size, found.format, media_type, length.seconds, unsure=length.unsure)
 
 
-def facts_of_beginning(head: bytes, most: int, content_type: str | None, *, measure: bool) -> AudioFacts:
-    """Put together what is known of audio that is read once, and of which up to *most* bytes were read.
+def facts_of_beginning(
+    head: bytes, content_type: str | None, *, ended: bool, measure: bool = True
+) -> AudioFacts:
+    """Put together what is known of audio that is read once, of which *head* was read.
 
-    If they are fewer, they are all that there are; but how it is sent does not depend on that.
+    If that was its end, it is known as a whole; but how it is sent does not depend on that.
     """
-    if len(head) >= most:
-        return facts_of(head[:most], None, content_type, None)
+    if not ended:
+        return facts_of(head, None, content_type, None)
     facts = facts_of(head, len(head), content_type, None, measure=measure)
     return evolve(facts, size=None) if head else facts
+
+
+def tells(head: bytes, content_type: str | None) -> bool:
+    """Return whether the beginning of audio is enough to know its format."""
+    if content_type is not None and _PCM.match(content_type):
+        return True
+    found = detect(Window(head, whole=False), content_type)
+    return found.format is not None and found.start < len(head)
 
 
 def _pcm_duration(content_type: str, size: int) -> float | None:

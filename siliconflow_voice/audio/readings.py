@@ -14,20 +14,22 @@ from typing import BinaryIO
 from attrs import evolve
 
 from siliconflow_voice.audio.blocks import Block, checked
-from siliconflow_voice.audio.formats import AudioFacts, facts_of, facts_of_beginning
+from siliconflow_voice.audio.formats import AudioFacts, facts_of, facts_of_beginning, tells
 from siliconflow_voice.audio.pool import STEP, ReadPool
 from siliconflow_voice.audio.wording import one_line
 from siliconflow_voice.errors import AudioSourceError, InvalidUploadError, SourceConsumedError
 
-__all__ = ["HEAD", "BytesReading", "Reading", "StreamReading", "read_once", "sha256_of"]
+__all__ = ["HEAD", "MOST_HEAD", "BytesReading", "Reading", "StreamReading", "read_once", "sha256_of"]
 
 logger = logging.getLogger("siliconflow_voice")
 
-HEAD = 1 << 16
-"""Bytes that are enough to tell a format, but for a tag that is longer."""
+HEAD = 1 << 12
+"""Bytes that are enough to tell most formats."""
+MOST_HEAD = 1 << 16
+"""Bytes that are read of a stream, before it is sent, to tell its format."""
 _QUICK = 1 << 16
 _LOOKED_AT_HERE = 1 << 19
-"""Bytes that are looked at on the event loop: whatever is in them, they hold it up for 2 ms at most."""
+"""Bytes that are looked at on the event loop: 0.2 ms for a recording, and 10 ms at worst."""
 
 
 class Reading(ABC):
@@ -134,10 +136,16 @@ class StreamReading(Reading):
         if digest:
             raise read_once(self._name)
         head = bytearray()
-        while len(head) < HEAD and (chunk := await self._next()) is not None:
-            head += chunk
+        wanted, ended = HEAD, False
+        while not ended and len(head) < wanted:
+            chunk = await self._next()
+            head += chunk or b""
+            ended = chunk is None
+            if wanted <= len(head) < MOST_HEAD and not tells(bytes(head), self._content_type):
+                wanted = MOST_HEAD
         self._head = bytes(head)
-        return facts_of_beginning(self._head, HEAD, self._content_type, measure=measure)
+        beginning = self._head if ended else self._head[:MOST_HEAD]
+        return facts_of_beginning(beginning, self._content_type, ended=ended, measure=measure)
 
     async def blocks(self) -> AsyncGenerator[Block, None]:
         head, self._head = self._head, None

@@ -10,7 +10,7 @@ __all__ = ["skip_tags", "strip_tags"]
 
 _MOST = 64
 """Tags that are skipped one behind the other; nothing honest has as many."""
-_MOST_ZEROS = 1 << 16
+_MOST_ZEROS = 1 << 19
 _FEWEST_ZEROS = 16
 
 _ID3V1 = 128
@@ -21,6 +21,8 @@ def skip_tags(window: Window, position: int, *, most: int = _MOST) -> int:
     """Return where the tags and zeros that stand at *position* end, which may be behind the last byte."""
     for _ in range(most):
         after = _behind(window, position)
+        if after - position == _MOST_ZEROS:
+            return after  # and no further: nothing honest begins so
         if after == position:
             break
         position = after

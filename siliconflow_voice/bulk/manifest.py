@@ -10,7 +10,7 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import aclosing, closing
 from pathlib import Path
-from typing import BinaryIO, Generic, TypeVar, cast
+from typing import Generic, TypeVar, cast
 
 from attrs import field, frozen
 
@@ -210,7 +210,7 @@ class _ConfinedReading(PathReading):
         super().__init__(path, path, None, pool)
         self._root = root
 
-    def _open(self) -> BinaryIO:
+    def _open(self) -> int:
         resolved = os.path.realpath(self._name)
         # Whether there is a file is not said: that would be news to some.
         if not Path(resolved).is_relative_to(os.path.realpath(self._root)):

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 
 import pybase64
 from aiohttp import Payload
 from aiohttp.abc import AbstractStreamWriter
-from attrs import define, field
+from attrs import define
 
 from siliconflow_voice.api.requests import Envelope
 from siliconflow_voice.audio.blocks import Block
+from siliconflow_voice.audio.pool import followed_by
 from siliconflow_voice.errors import SiliconFlowError
 
-# Encoded to less than 128 KiB, for which malloc would fetch fresh memory, which is slow to touch.
-_PIECE = 3 << 14
+# Encoded to less than 128 KiB, for which malloc would fetch fresh memory, which is slow to touch; and so
+# that thirty-two uploads' pieces, sent in one turn of the loop, hold it up for less than 10 ms.
+_PIECE = 60 << 10
 
 __all__ = ["RequestPayload", "Transfer"]
 
@@ -40,8 +42,10 @@ class Transfer:
     may be true too early, never too late): from here on, the service may have it."""
     error: SiliconFlowError | None = None
     """The failure of the audio's source, which aiohttp would wrap."""
-    _ended: asyncio.Event = field(factory=asyncio.Event)
     _writer: AbstractStreamWriter | None = None
+    _transport: asyncio.WriteTransport | None = None
+    _under_way: bool = False
+    _ended: asyncio.Future[None] | None = None
 
     def position(self) -> int:
         """Return the bytes that have moved either way; bytes in a buffer have not."""
@@ -49,42 +53,41 @@ class Transfer:
         waiting = transport.get_write_buffer_size() if transport is not None else 0
         return self.sent - waiting + self.received
 
-    @asynccontextmanager
-    async def writing(self, writer: AbstractStreamWriter) -> AsyncGenerator[None, None]:
-        """Send a body, and know at the end that no byte of it waits in a buffer.
-
-        A body that a connection's end finds in a buffer of ours has not been sent, and to know that spares
-        the search for a voice which can't be there.
-        """
+    def begin(self, writer: AbstractStreamWriter) -> None:
+        """Note that a body is being written, and let no byte of it wait in a buffer of ours."""
         self._writer = writer
-        self._ended.clear()
+        self._under_way = True
         if self.was_used is not None:
             # aiohttp's writers have it; its abstract one does not say so.
             self.reused = self.was_used(getattr(writer, "protocol", None))
-        transport = writer.transport
+        # Kept, since aiohttp's writer forgets it as soon as the connection is closed.
+        transport = self._transport = writer.transport
         if transport is not None:
             # asyncio's TLS transports pause when they have *as much as* the limit, and would for ever at 0.
             encrypted = transport.get_extra_info("ssl_object") is not None
             transport.set_write_buffer_limits(high=1 if encrypted else 0, low=0)
-        try:
-            yield
-            await writer.drain()
-            self.body_sent = True
-        except SiliconFlowError as error:
-            self.error = error
-            raise
-        finally:
-            if transport is not None:
-                transport.set_write_buffer_limits()
-                if not self.body_sent and transport.get_write_buffer_size():
-                    # To close it would send what waits first, however long the service lets it wait.
-                    transport.abort()
-            self._ended.set()
+
+    def end(self) -> None:
+        """Note that nothing is written any more, whether or not all of the body was.
+
+        A body that a connection's end finds in a buffer of ours has not been sent, and to know that spares
+        the search for a voice which can't be there.
+        """
+        transport = self._transport
+        if transport is not None:
+            transport.set_write_buffer_limits()
+            if not self.body_sent and transport.get_write_buffer_size():
+                # To close it would send what waits first, however long the service lets it wait.
+                transport.abort()
+        self._under_way = False
+        if self._ended is not None and not self._ended.done():
+            self._ended.set_result(None)
 
     async def ended(self) -> None:
         """Wait until nothing is written any more: aiohttp cancels the task that writes, and doesn't wait."""
-        if self._writer is not None:
-            await self._ended.wait()
+        if self._under_way:
+            self._ended = asyncio.get_running_loop().create_future()
+            await self._ended
 
 
 class RequestPayload(Payload):
@@ -102,25 +105,31 @@ class RequestPayload(Payload):
         super().__init__(None, content_type=envelope.content_type)
         self._envelope = envelope
         self._blocks = blocks
+        self._audio = size
         self._size = envelope.size(size)
         self._transfer = transfer
 
     async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:  # noqa: ARG002 - it is our size
-        """Write all of it, as three parts: to join them first would cost more than to send them."""
+        """Write all of it, in parts: to join them first would cost more than to send them."""
         self._consumed = True
-        transfer, envelope = self._transfer, self._envelope
-        async with transfer.writing(writer):
-            await _write(writer, envelope.prologue, transfer)
+        transfer = self._transfer
+        transfer.begin(writer)
+        try:
+            await self._write(writer, self._envelope.prologue)
+            epilogue = self._envelope.epilogue
             if self._blocks is not None:
-                audio = 0
                 async with aclosing(self._blocks) as blocks:
-                    async for block, taken in _encoded(blocks) if envelope.base64 else _plain(blocks):
-                        await _write(writer, block, transfer)
-                        audio += taken
-                        if transfer.on_sent is not None:
-                            transfer.on_sent(audio)
-            if envelope.epilogue:
-                await _write(writer, envelope.epilogue, transfer)
+                    write = self._write_encoded if self._envelope.base64 else self._write_plain
+                    epilogue = await write(writer, blocks, epilogue)
+            if epilogue:
+                await self._write(writer, epilogue)
+            await writer.drain()
+            transfer.body_sent = True
+        except SiliconFlowError as error:
+            transfer.error = error
+            raise
+        finally:
+            transfer.end()
 
     async def write(self, writer: AbstractStreamWriter) -> None:
         """Write all of it: the name that aiohttp had for it before 3.12."""
@@ -130,20 +139,41 @@ class RequestPayload(Payload):
         """Raise TypeError: a body that is read while it is sent never exists as a string."""
         raise TypeError("a streamed body can't be decoded")
 
+    async def _write_plain(
+        self, writer: AbstractStreamWriter, blocks: AsyncIterator[Block], epilogue: bytes
+    ) -> bytes:
+        """Write the audio and, along with its last block, the epilogue; return what is left of that."""
+        audio = 0
+        async for block in blocks:
+            audio += len(block)
+            whole = followed_by(block, epilogue) if audio == self._audio else None
+            await self._write(writer, block if whole is None else whole, audio)
+            if whole is not None:
+                epilogue = b""
+        return epilogue
 
-async def _write(writer: AbstractStreamWriter, block: Block, transfer: Transfer) -> None:
-    """Write a block, and wait until nothing of it is in a buffer: its memory is to be used again."""
-    transfer.sent += len(block)
-    await writer.write(block)
-    await writer.drain()
+    async def _write_encoded(
+        self, writer: AbstractStreamWriter, blocks: AsyncIterator[Block], epilogue: bytes
+    ) -> bytes:
+        audio = 0
+        async for encoded, taken in _encoded(blocks):
+            audio += taken
+            # To join these costs less than to send them one after the other.
+            tail, epilogue = (epilogue, b"") if audio == self._audio else (b"", epilogue)
+            await self._write(writer, encoded + tail, audio)
+        return epilogue
+
+    async def _write(self, writer: AbstractStreamWriter, block: Block, audio: int = 0) -> None:
+        """Write a block, and wait until nothing of it is in a buffer: its memory is to be used again."""
+        transfer = self._transfer
+        transfer.sent += len(block)
+        await writer.write(block)
+        await writer.drain()
+        if audio and transfer.on_sent is not None:
+            transfer.on_sent(audio)
 
 
-async def _plain(blocks: AsyncIterator[Block]) -> AsyncGenerator[tuple[Block, int], None]:
-    async for block in blocks:
-        yield block, len(block)
-
-
-async def _encoded(blocks: AsyncIterator[Block]) -> AsyncGenerator[tuple[Block, int], None]:
+async def _encoded(blocks: AsyncIterator[Block]) -> AsyncGenerator[tuple[bytes, int], None]:
     """Encode to base64, holding back what doesn't fill a group of three bytes until there is more."""
     rest = b""
     async for block in blocks:

@@ -8,6 +8,7 @@ import tempfile
 import threading
 import wave
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.recordings import MP3, WAV
 
+from siliconflow_voice.audio import files
 from siliconflow_voice.audio.formats import AudioFacts
 from siliconflow_voice.audio.pool import BLOCK, MOST_HELD, STEP, ReadPool
 from siliconflow_voice.audio.readings import Reading
@@ -232,6 +234,15 @@ async def test_what_can_be_read_once_has_no_digest(pool: ReadPool) -> None:
     for audio in (stream(), Pipe(b"RIFF")):
         with pytest.raises(InvalidUploadError, match="can be read only once, and a journal needs its digest"):
             await reading_of(audio, pool).facts(digest=True)
+
+
+async def test_a_path_is_read_where_the_system_has_no_call_that_reads_into_memory(
+    monkeypatch: pytest.MonkeyPatch, pool: ReadPool, whole: Whole
+) -> None:
+    monkeypatch.setattr(files, "_raw", partial(io.FileIO, closefd=False))
+    reading = reading_of(MP3, pool)
+    assert (await reading.facts()).size == MP3.stat().st_size
+    assert await whole(reading) == MP3.read_bytes()
 
 
 async def test_a_small_file_is_opened_once_for_its_facts_and_its_first_attempt(

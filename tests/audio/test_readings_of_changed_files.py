@@ -3,7 +3,7 @@ from __future__ import annotations
 import io
 import os
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -79,6 +79,31 @@ async def test_a_small_file_that_changes_before_it_is_sent_is_sent_as_it_was(
     await reading.facts()
     change(path)
     assert await whole(reading) == content(SMALL)
+
+
+@pytest.mark.parametrize("change", [grow, shrink, empty, rewrite])
+async def test_a_small_file_that_changes_while_it_is_read_is_not_sent(
+    monkeypatch: pytest.MonkeyPatch, pool: ReadPool, make_file: MakeFile, content: Content, change: Change
+) -> None:
+    path, reading_in = make_file(content(SMALL)), os.readv
+
+    def changed(descriptor: int, buffers: Sequence[memoryview]) -> int:
+        if path.stat().st_mtime_ns == before:
+            change(path)
+        return reading_in(descriptor, buffers)
+
+    before = path.stat().st_mtime_ns
+    monkeypatch.setattr(os, "readv", changed)
+    with pytest.raises(SourceChangedError, match=r"recording\.bin changed while it was being uploaded"):
+        await AudioSource.of(path).reading(pool).facts()
+
+
+async def test_a_small_file_that_ends_before_its_size_is_not_sent(
+    monkeypatch: pytest.MonkeyPatch, pool: ReadPool, make_file: MakeFile, content: Content
+) -> None:
+    monkeypatch.setattr(os, "readv", lambda *_: 0)
+    with pytest.raises(SourceChangedError, match=r"recording\.bin changed while it was being uploaded"):
+        await AudioSource.of(make_file(content(SMALL))).reading(pool).facts()
 
 
 @ALL

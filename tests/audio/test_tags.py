@@ -46,6 +46,10 @@ def test_a_tag_that_says_that_it_is_longer_than_all_ends_at_the_beginning(tag: b
     assert strip_tags(Window(b"s" * 30 + tag)) == 0
 
 
+def test_zeros_without_end_are_not_skipped_without_end() -> None:
+    assert skip_tags(Window(bytes(10**6)), 0) == 1 << 19
+
+
 @pytest.mark.parametrize("tag", [id3(0), ID3V1, ape(0)[32:], bytes(1 << 17) + b"\1"])
 def test_tags_without_end_are_not_skipped_without_end(tag: bytes) -> None:
     window = Window(tag * 20_000 if len(tag) < 1_000 else tag * 40)

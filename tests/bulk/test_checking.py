@@ -22,6 +22,9 @@ def recordings(tmp_path: Path) -> None:
     (tmp_path / "b.wav").write_bytes(WAV.read_bytes())
 
 
+CONVERT = "convert it first, for example with `ffmpeg -i FILE out.wav`"
+
+
 async def problems(path: Path | Manifest, **options: Any) -> list[str]:
     """Give what is told, in its order, and see that it was counted."""
     told: list[Problem] = []
@@ -73,7 +76,7 @@ async def test_all_that_is_wrong_with_a_row_is_told(tmp_path: Path) -> None:
         "line 2, column custom_name: 'a b' does not match [A-Za-z0-9_-]{1,64}: it has ' '",
         "line 2, column text: is empty; it must be what is spoken in the audio, word for word",
         "line 2, column model: has the control character '\\x7f'",
-        "line 2, column encoding: 'gzip' is none of multipart, base64",
+        "line 2, column encoding: 'gzip' is not one of multipart, base64",
     ]
 
 
@@ -82,7 +85,7 @@ async def test_all_that_is_wrong_with_a_recording_is_told(tmp_path: Path) -> Non
     limits = AudioLimits(formats=frozenset({"mp3"}), max_bytes=10, max_seconds=1)
     assert await problems(csv_file(tmp_path, "b.wav,a,text"), limits=limits) == [
         f"line 2, column audio: {name} is {name.stat().st_size:,} bytes; the limit is 10",
-        f"line 2, column audio: {name} is wav; taken are mp3",
+        f"line 2, column audio: {name} is wav; supported: mp3; {CONVERT}",
         f"line 2, column audio: {name} lasts 3.6 s; the limit is 1 s",
     ]
 
@@ -124,7 +127,7 @@ async def test_values_that_are_no_texts_are_each_told_once(tmp_path: Path) -> No
         "line 1, column custom_name: is missing",
         "line 1, column text: expected a string, not int",
         "line 1, column model: expected a string, not list",
-        "line 1, column encoding: 'gzip' is none of multipart, base64",
+        "line 1, column encoding: 'gzip' is not one of multipart, base64",
     ]
 
 
@@ -200,8 +203,8 @@ async def test_a_file_that_can_not_be_read_is_an_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"limits": {"max_bytes": 10}}, "limits takes AudioLimits or None, not dict"),
-        ({"on_problem": asyncio.sleep}, "on_problem takes a plain function, not <function sleep"),
+        ({"limits": {"max_bytes": 10}}, "limits must be AudioLimits or None, got dict"),
+        ({"on_problem": asyncio.sleep}, "on_problem must be a plain function, got <function sleep"),
     ],
 )
 async def test_options_of_another_kind_are_refused(options: dict[str, Any], message: str) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any, TypeVar
 
+from siliconflow_voice.audio.pool import ReadPool
 from support.virtual_time import VirtualTimeLoop, _JumpingSelector
 
 T = TypeVar("T")
@@ -52,10 +53,41 @@ class PatientLoop(VirtualTimeLoop):
     def run_in_executor(  # type: ignore[override] # the base's is typed by TypeVarTuple
         self, executor: Executor | None, func: Callable[..., T], *args: Any
     ) -> asyncio.Future[T]:
-        job = super().run_in_executor(executor, func, *args)
+        return self.wait_for(super().run_in_executor(executor, func, *args))
+
+    def wait_for(self, job: asyncio.Future[T]) -> asyncio.Future[T]:
+        """Let the clock stand still until *job* is done."""
         self._jumping.jobs += 1
         job.add_done_callback(self._over)
         return job
 
     def _over(self, _job: asyncio.Future[Any]) -> None:
         self._jumping.jobs -= 1
+
+
+_begin = ReadPool.begin
+
+
+def _begin_and_wait(pool: ReadPool, function: Callable[[], T]) -> asyncio.Future[T]:
+    job = _begin(pool, function)
+    loop = job.get_loop()
+    return loop.wait_for(job) if isinstance(loop, PatientLoop) else job
+
+
+_close = ReadPool.close
+
+
+async def _close_and_wait(pool: ReadPool) -> None:
+    loop = asyncio.get_running_loop()
+    if not isinstance(loop, PatientLoop):
+        return await _close(pool)
+    closed = loop.wait_for(loop.create_future())
+    try:
+        await _close(pool)
+    finally:
+        closed.set_result(None)
+
+
+# Its threads are its own, and no executor's.
+ReadPool.close = _close_and_wait  # type: ignore[method-assign,assignment]
+ReadPool.begin = _begin_and_wait  # type: ignore[method-assign,assignment]

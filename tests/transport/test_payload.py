@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 
 from siliconflow_voice.api.requests import Envelope
+from siliconflow_voice.audio.pool import ReadPool
 from siliconflow_voice.errors import SourceChangedError
 from siliconflow_voice.transport.payload import RequestPayload, Transfer
 
@@ -54,6 +55,7 @@ class Writer(AbstractStreamWriter):
     def __init__(self, transport: Transport | None = None, *, breaks_at: float = float("inf")) -> None:
         self.written = bytearray()
         self.longest = 0
+        self.calls: list[str] = []
         self._waiting: list[bytes | bytearray | memoryview] = []
         self.on_drain: Callable[[], object] = lambda: None
         self._transport = transport
@@ -67,6 +69,7 @@ class Writer(AbstractStreamWriter):
         if len(self.written) + len(chunk) > self._breaks_at:
             raise ConnectionResetError("broken")
         self._waiting.append(chunk)
+        self.calls.append(bytes(chunk).decode(errors="replace"))
         self.longest = max(self.longest, len(chunk))
 
     async def drain(self) -> None:
@@ -87,9 +90,9 @@ class Writer(AbstractStreamWriter):
         raise NotImplementedError
 
 
-async def blocks_of(parts: Sequence[bytes]) -> AsyncGenerator[memoryview, None]:
-    """Give each part in the same memory, which says nothing any more once the next is asked for."""
-    buffer = bytearray(max(map(len, parts), default=0))
+async def blocks_of(parts: Sequence[bytes], *, lent: bool = False) -> AsyncGenerator[memoryview, None]:
+    """Yield each part in the same memory, a pool's if *lent*, which is overwritten before the next."""
+    buffer = ReadPool().borrow() if lent else bytearray(max(map(len, parts), default=0))
     for part in parts:
         buffer[: len(part)] = part
         yield memoryview(buffer)[: len(part)]
@@ -100,12 +103,15 @@ def body_of(envelope: Envelope, audio: bytes) -> bytes:
     return envelope.prologue + (base64.b64encode(audio) if envelope.base64 else audio) + envelope.epilogue
 
 
+@pytest.mark.parametrize("lent", [True, False])
 @pytest.mark.parametrize("envelope", ENVELOPES)
 @given(parts=parts_of_audio)
-@example(parts=[b"a", b"", b"b", b"cdefg", b"h"])
-async def test_a_body_is_the_same_in_whatever_blocks_it_comes(envelope: Envelope, parts: list[bytes]) -> None:
+@example(parts=[b"a", b"", b"b", b"cdefg", b"h", b""])
+async def test_a_body_is_the_same_in_whatever_blocks_it_comes(
+    envelope: Envelope, parts: list[bytes], *, lent: bool
+) -> None:
     writer, transfer, audio = Writer(), Transfer(), b"".join(parts)
-    payload = RequestPayload(envelope, blocks_of(parts), len(audio), transfer)
+    payload = RequestPayload(envelope, blocks_of(parts, lent=lent), len(audio), transfer)
     await payload.write_with_length(writer, payload.size)
     assert body_of(envelope, audio) == writer.written
     assert (payload.size, payload.size) == (len(writer.written), transfer.sent)
@@ -140,7 +146,31 @@ async def test_audio_of_unknown_size_gives_a_body_of_unknown_size() -> None:
 async def test_a_long_block_is_encoded_to_short_ones() -> None:
     writer = Writer()
     await RequestPayload(BASE64, blocks_of([bytes(3 << 18)]), 3 << 18, Transfer()).write(writer)
-    assert writer.longest == 1 << 16
+    assert writer.longest == 80 << 10
+
+
+@pytest.mark.parametrize(
+    ("envelope", "lent", "calls"),
+    [
+        (PLAIN, True, ["before:", "au", "dio:after"]),
+        (PLAIN, False, ["before:", "au", "dio", ":after"]),
+        (BASE64, False, ['{"audio":"', "YXVk", 'aW8="}']),
+    ],
+)
+async def test_the_end_is_written_along_with_the_last_of_the_audio_where_there_is_room(
+    envelope: Envelope, *, lent: bool, calls: list[str]
+) -> None:
+    writer = Writer()
+    await RequestPayload(envelope, blocks_of([b"au", b"dio"], lent=lent), 5, Transfer()).write(writer)
+    assert writer.calls == calls
+
+
+@pytest.mark.parametrize("envelope", ENVELOPES)
+async def test_the_end_of_a_stream_is_written_after_it(envelope: Envelope) -> None:
+    writer = Writer()
+    await RequestPayload(envelope, blocks_of([b"au", b"dio"], lent=True), None, Transfer()).write(writer)
+    assert body_of(envelope, b"audio") == writer.written
+    assert writer.calls[-1] == envelope.epilogue.decode()
 
 
 async def test_a_payload_is_consumed_once_it_was_written() -> None:
