@@ -89,7 +89,7 @@ class Gate:
             now, len(ahead) + 1, tokens + sum(waiter.tokens for waiter in ahead)
         )
         seconds = expected - now
-        certain = seconds if self.limiter.is_settled else max(self.closed_until - now, 0.0)
+        certain = max(self.closed_until - now, seconds * self.limiter.certainty)
         return Line(len(ahead), seconds, certain)
 
     def try_enter(self, tokens: float, *, retry: bool) -> Admission | None:

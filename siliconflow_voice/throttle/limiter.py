@@ -101,9 +101,12 @@ class Limiter:
         return max(at, now + rounds * self.requests.traffic.latency)
 
     @property
-    def is_settled(self) -> bool:
-        """Whether no limit is only believed."""
-        return "believed" not in {self.requests.basis, self.tokens.basis}
+    def certainty(self) -> float:
+        """How much of an expected wait is certain: a learned limit may turn out to be twice as high."""
+        bases = {self.requests.basis, self.tokens.basis}
+        if "believed" in bases:
+            return 0.0
+        return 0.5 if "learned" in bases else 1.0
 
     def is_blank(self, now: float) -> bool:
         """Whether a new one would know as much."""

@@ -111,9 +111,15 @@ class Pace:
         excess = self.traffic.used + cost - limit
         if excess <= _ROUNDING:
             return at
-        windows, part = divmod(excess - _ROUNDING, limit)
-        freed = self.traffic.ledger.frees(part)
-        return max(at, (now + self.window if freed is None else freed) + windows * self.window)
+        freed = self.traffic.ledger.frees(excess - _ROUNDING)
+        if (
+            freed is None
+        ):  # more than a window's worth: it goes when all that is there has aged out, and after
+            empty = self.traffic.ledger.frees(self.traffic.used - _ROUNDING)
+            if empty is None:
+                empty = now + self.window if self.traffic.used else now
+            freed = empty + (cost - _ROUNDING) // limit * self.window
+        return max(at, freed)
 
     def admit(self, now: float, cost: float) -> Permit:
         """Count a request as under way."""
