@@ -60,6 +60,7 @@ def most_within(window: float, sent: list[tuple[float, float]]) -> float:
 
 @given(requests, st.integers(20, 100), st.floats(0, 100))
 @example([(20.0, 0.0, True)] * 7, 20, 0.0)
+@example([(0, 0, True), (0, 0, True), (11, 0, False), (0, 0, True), (10, 0, False), (0, 0, True)], 20, 0.0)
 def test_a_declared_limit_is_never_exceeded(requests: list[Request], declared: int, idle: float) -> None:
     sent = send_all(Pace(60, declared), requests, idle=idle)
     assert len(sent) == len(requests)
