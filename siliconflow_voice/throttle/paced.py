@@ -41,6 +41,8 @@ class Paced:
     """Whether it does."""
 
     def __attrs_post_init__(self) -> None:
+        # One a window at least, to begin with: what was accepted may have cost nothing.
+        self.rate = max(self.rate, self.traffic.usual_cost / self.traffic.window)
         self.next_at = self.empty_at + min(self.traffic.usual_cost / self.rate, self.traffic.window / 2)
         self.raised_at = self.empty_at
 

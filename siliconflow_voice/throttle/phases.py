@@ -40,7 +40,7 @@ class Closure:
     def evenly(self, traffic: Traffic, now: float, taken: float) -> Paced:
         """Take what was accepted since for what was refilled."""
         since = max(now - self.closed_at, _ROUNDING)
-        rate = max(taken / since, self.floor, traffic.usual_cost / traffic.window)
+        rate = max(taken / since, self.floor)
         return Paced(
             traffic, rate, max((taken + self.refusals + traffic.usual_cost) / since, rate), empty_at=now
         )
@@ -259,7 +259,7 @@ class Window:
         self.trial_out = False
         if self.check < math.inf:
             # It was no window: as much was refilled meanwhile.
-            rate = max(self.spent, traffic.usual_cost) / max(now - self.begins_at, _ROUNDING)
+            rate = self.spent / max(now - self.begins_at, _ROUNDING)
             return Paced(traffic, rate, APART * rate, empty_at=now)
         if self.begins_at < math.inf:
             self.limit += permit.cost
