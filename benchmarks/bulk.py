@@ -19,8 +19,9 @@ from pathlib import Path
 
 from sink import serving
 
-from siliconflow_voice import Journal, Throttle, VoiceClient, VoiceUpload, upload_many
-from siliconflow_voice.bulk.store import Entry, Store
+from siliconflow_voice import Journal, Throttle, Voice, VoiceClient, VoiceUpload, upload_many
+from siliconflow_voice.bulk.sqlite import SQLiteJournal
+from siliconflow_voice.bulk.store import Entry
 
 AT_ONCE = 32
 FILES = 64
@@ -110,20 +111,19 @@ async def records(folder: Path, count: int) -> None:
     """Say how many records a second a journal takes, each on the disk before the next."""
     numbers = iter(range(count))
 
-    async def worker(journal: Journal) -> None:
+    async def worker(journal: SQLiteJournal) -> None:
         for number in numbers:
             entry = Entry(f"{number}.wav", f"{number:064x}", "model", f"voice-{number}", TEXT)
-            await journal.transact(partial(Store.intend, entry=entry))
-            await journal.transact(
-                partial(Store.done, key=entry.key, state="uploaded", uri=f"speech:voice-{number}:account:x")
-            )
+            await journal.intend(entry)
+            await journal.done(entry, Voice(f"speech:{number}:account:x", "model", entry.custom_name, TEXT))
 
-    async with Journal(folder / "records.journal") as journal:
-        began = time.perf_counter()
-        async with asyncio.TaskGroup() as group:
-            for _ in range(64):
-                group.create_task(worker(journal))
-        seconds = time.perf_counter() - began
+    async with Journal(folder / "records.journal") as opened:
+        with opened.claim() as journal:
+            began = time.perf_counter()
+            async with asyncio.TaskGroup() as group:
+                for _ in range(64):
+                    group.create_task(worker(journal))
+            seconds = time.perf_counter() - began
     print(f"journal: {2 * count / seconds:,.0f} records/s, from 64 coroutines\n", flush=True)
 
 

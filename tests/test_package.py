@@ -31,7 +31,7 @@ installed = pytest.mark.skipif(
 
 # Each may import what stands above it, and of its own row only itself.
 LAYERS = [
-    ["models", "signals", "version"],
+    ["models", "signals", "threads", "version"],
     ["errors"],
     ["validation"],
     ["audio", "api", "throttle"],
@@ -47,7 +47,8 @@ LEVELS = {unit: level for level, units in enumerate(LAYERS) for unit in units}
 MAY_IMPORT = {
     "aiohttp": {"transport", "client", "emulator"},
     "tenacity": {"calls.retry"},
-    "sqlite3": {"bulk.store", "bulk.checking"},
+    "python_calamine": {"bulk.workbook"},
+    "sqlite3": {"bulk.store", "bulk.journal_file", "bulk.checking"},
 }
 OTHER_CLOCKS = {
     "datetime.date.today",

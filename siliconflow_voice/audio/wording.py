@@ -35,7 +35,7 @@ def not_a_path(text: str) -> str | None:
         if text[:5].lower() == "file:":
             return f"the address {shown}, not a path: pass the path in it"
         return f"the address {shown}, not a path: download it, and pass the bytes or the path of the file"
-    if len(text) > _LONGEST_PATH or "\n" in text:
+    if len(text) > _LONGEST_PATH:
         return (
             f"a text of {len(text):,} characters, not a path: '{one_line(text, 60)}'; "
             f"pass the path of a file, or bytes (base64 must be decoded first)"

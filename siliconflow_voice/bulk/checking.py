@@ -1,4 +1,4 @@
-"""Checks all rows of a manifest, and tells everything that is wrong with them, before anything is sent."""
+"""Checks all rows of a manifest, and reports everything that is wrong with them, before anything is sent."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Generator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, contextmanager
 from typing import TypeVar
 
@@ -22,6 +21,7 @@ from siliconflow_voice.audio.source import AudioSource
 from siliconflow_voice.bulk.manifest import Manifest, ManifestUpload, Refused
 from siliconflow_voice.bulk.store import Entry
 from siliconflow_voice.errors import InvalidUploadError, SiliconFlowError
+from siliconflow_voice.threads import OwnThread
 from siliconflow_voice.validation import check_callback, check_choice, check_kind
 
 __all__ = ["CheckReport", "Problem", "check_manifest"]
@@ -65,7 +65,7 @@ class Problem:
 
 @frozen
 class CheckReport:
-    """What a manifest comes to."""
+    """A manifest's totals."""
 
     rows: int
     """The wrong ones included."""
@@ -73,11 +73,11 @@ class CheckReport:
     audio_bytes: int
     """Of all recordings that could be read."""
     body_bytes: int
-    """What these come to as they are sent: base64 makes four bytes of three."""
+    """The same as they are sent: base64 makes four bytes of three."""
     audio_seconds: float
-    """Of all recordings whose headers tell."""
+    """Of all recordings whose duration is known."""
     unmeasured: int
-    """Recordings that could be read, and whose headers don't tell how long they last."""
+    """How many recordings could be read, but their duration is not known."""
 
 
 async def check_manifest(
@@ -86,25 +86,25 @@ async def check_manifest(
     limits: AudioLimits | None = AudioLimits(),
     on_problem: Callable[[Problem], object],
 ) -> CheckReport:
-    """Look at every row and every recording, and send nothing.
+    """Check every row and every recording, and send nothing.
 
-    Rows that would make the same voice twice are told of as well, and those that give one model two voices of
-    the same name, which are hard to tell apart afterwards. Memory does not grow with the rows.
+    Rows that would make the same voice twice are reported as well, and those that give one model two voices
+    of the same name, which are hard to tell apart afterwards. Memory does not grow with the rows.
 
     Args:
         manifest: What to check.
-        limits: As :class:`VoiceClient` takes them.
+        limits: As those of :class:`VoiceClient`.
         on_problem: Called in the event loop with each problem: in the order of the rows, and then, in their
-            order again, with what is there twice.
+            order again, with the duplicates.
 
     Raises:
         InvalidUploadError: Of ``manifest``: it can't be read, or its header is wrong.
         SiliconFlowError: There is no room for temporary files.
-        ConfigurationError: *limits* is none, or *on_problem* is no plain function.
+        ConfigurationError: *limits* is not an AudioLimits, or *on_problem* is not a plain function.
     """
     check_kind("limits", limits, AudioLimits, or_none=True)
     check_callback("on_problem", on_problem)
-    tally = _Tally(on_problem)
+    totals = _Totals(on_problem)
     inspector = _Inspector(limits)
     seen = _Seen()
     try:
@@ -114,15 +114,15 @@ async def check_manifest(
                     tasks = [group.create_task(inspector.inspect(upload)) for upload in batch]
                 findings = [task.result() for task in tasks]
                 for finding in findings:
-                    tally.add(finding)
+                    totals.add(finding)
                 await seen.add([finding.keys() for finding in findings])
         async with aclosing(seen.repeated()) as repeated:
             async for problem in repeated:
-                tally.tell(problem)
+                totals.report_problem(problem)
     finally:
         seen.close()
         await inspector.pool.close()
-    return tally.report()
+    return totals.report()
 
 
 async def _batches(manifest: Manifest) -> AsyncGenerator[list[ManifestUpload], None]:
@@ -138,7 +138,7 @@ async def _batches(manifest: Manifest) -> AsyncGenerator[list[ManifestUpload], N
 
 @frozen
 class _Finding:
-    """What one row came to."""
+    """A row, and what is wrong with it."""
 
     upload: ManifestUpload
     problems: list[Problem]
@@ -146,7 +146,7 @@ class _Finding:
     """Of its audio, if it could be read."""
 
     def keys(self) -> tuple[int, bytes | None, bytes | None]:
-        """Give its line, and digests of what would make it another of the same name, and the same upload."""
+        """Return its line, and two digests: equal ones have the same name, or are the same upload."""
         upload, facts = self.upload, self.facts
         named = same = None
         if upload.custom_name:
@@ -158,8 +158,8 @@ class _Finding:
 
 
 @define(eq=False)
-class _Tally:
-    """Counts while it goes on."""
+class _Totals:
+    """Counts rows, problems, bytes and seconds."""
 
     _on_problem: Callable[[Problem], object]
     _counts: Counter[str] = field(factory=Counter[str], init=False)
@@ -168,7 +168,7 @@ class _Tally:
     def add(self, finding: _Finding) -> None:
         self._counts["rows"] += 1
         for problem in finding.problems:
-            self.tell(problem)
+            self.report_problem(problem)
         if finding.facts is not None:
             size = finding.facts.size or 0
             self._counts["audio_bytes"] += size
@@ -176,7 +176,7 @@ class _Tally:
             self._counts["unmeasured"] += finding.facts.duration is None
             self._seconds += finding.facts.duration or 0.0
 
-    def tell(self, problem: Problem) -> None:
+    def report_problem(self, problem: Problem) -> None:
         self._counts["problems"] += 1
         self._on_problem(problem)
 
@@ -194,7 +194,7 @@ class _Tally:
 
 @define(eq=False)
 class _Problems:
-    """Those of one row."""
+    """The problems of one row."""
 
     line: int
     found: list[Problem] = field(factory=list[Problem], init=False)
@@ -233,7 +233,7 @@ class _Inspector:
             ]
 
     async def inspect(self, upload: ManifestUpload) -> _Finding:
-        """Look at a row and its recording."""
+        """Check a row and its recording."""
         problems = _Problems(upload.line)
         facts = None
         if isinstance(upload.audio, Refused):
@@ -278,18 +278,18 @@ class _Inspector:
 
 
 class _Seen:
-    """What all rows have been, on a disk, in the hands of one thread."""
+    """All rows so far, in a temporary file that one thread has open."""
 
     def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="siliconflow-voice-check")
+        self._thread = OwnThread("check")
         self._opened: sqlite3.Connection | None = None
 
     async def add(self, rows: list[tuple[int, bytes | None, bytes | None]]) -> None:
-        """Take down some rows: their lines, and what tells names and uploads apart."""
+        """Note some rows: their lines, and the digests of :meth:`_Finding.keys`."""
         await self._run(lambda database: database.executemany("INSERT INTO rows VALUES (?, ?, ?)", rows))
 
     async def repeated(self) -> AsyncGenerator[Problem, None]:
-        """Give what is there twice, in the order of the lines."""
+        """Yield the duplicates, in the order of the lines."""
         cursor = await self._run(lambda database: database.executescript(_INDEX).execute(_REPEATED))
         while page := await self._run(lambda _: cursor.fetchmany(_ROWS_AT_ONCE)):
             for line, named, same in page:
@@ -299,12 +299,11 @@ class _Seen:
                     yield Problem(line, "custom_name", f"also on line {named}")
 
     def close(self) -> None:
-        """Give up the disk, once the thread is done with what it does."""
-        self._thread.submit(self._close)
-        self._thread.shutdown(wait=False)
+        """Free the disk, once the thread is done with what it does."""
+        self._thread.close(self._close)
 
     async def _run(self, operation: Callable[[sqlite3.Connection], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._carry_out, operation)
+        return await self._thread.run(self._carry_out, operation)
 
     def _carry_out(self, operation: Callable[[sqlite3.Connection], T]) -> T:
         try:

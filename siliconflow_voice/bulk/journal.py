@@ -1,27 +1,25 @@
-"""The journal of bulk runs: what was begun and what came of it, on disk before anybody is told."""
+"""The journal of bulk runs, as users have it: what was begun and what came of it, counted and exported."""
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Generator
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
-from siliconflow_voice.bulk.store import Record, State, Store
+from siliconflow_voice.bulk.sqlite import SQLiteJournal
+from siliconflow_voice.bulk.store import Record
 from siliconflow_voice.bulk.tables import TableFormat, TableWriter, part_of, table_format
-from siliconflow_voice.bulk.writer import Writer
 from siliconflow_voice.errors import ConfigurationError, InvalidUploadError, JournalError
+from siliconflow_voice.threads import OwnThread
 
 __all__ = ["Journal"]
 
-T = TypeVar("T")
 
 _PAGE = 1000
-_STATES: dict[State, str] = {"sent": "unknown"}
 
 
 class Journal:
@@ -44,8 +42,8 @@ class Journal:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(os.path.abspath(path))  # noqa: PTH100 - resolving would follow a link
-        self._writer: Writer | None = None
-        self._taken = False
+        self._opened: SQLiteJournal | None = None
+        self._claimed = False
 
     def __repr__(self) -> str:
         return f"Journal({str(self.path)!r})"
@@ -60,40 +58,39 @@ class Journal:
         await self.close()
 
     async def open(self) -> None:
-        """Open the file, and keep others from it.
+        """Open the file, and lock it against other runs.
 
         Raises:
-            JournalError: It is in use, damaged, no journal, of a newer version, or can't be written here.
+            JournalError: It is in use, damaged, not a journal, a newer version's, or can't be written here.
         """
-        if self._writer is not None:
+        if self._opened is not None:
             raise JournalError(f"The journal {self.path} is open already")
-        writer = self._writer = Writer(self.path)
+        opened = self._opened = SQLiteJournal(self.path)
         try:
-            await writer.open()
+            await opened.open()
         except BaseException:
-            # Who is cancelled here does not get to close it.
-            self._writer = None
-            writer.leave()
+            # A caller that is cancelled here never gets to close it.
+            self._opened = None
+            opened.leave()
             raise
 
     async def close(self) -> None:
         """Close it; closing twice does nothing."""
-        writer, self._writer = self._writer, None
-        if writer is not None:
-            await writer.close()
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            await opened.close()
 
     async def counts(self) -> dict[str, int]:
         """Count its uploads by state: ``uploaded``, ``recovered``, ``failed``, ``pending`` (begun, and known
-        not to have been stored), and ``unknown`` (begun, and not heard of since).
+        not to have been stored), and ``unknown`` (begun, and their end was not recorded).
 
         Raises:
             JournalError: It can't be read.
         """  # noqa: D205 - one sentence
-        counts = await self.transact(Store.counts)
-        return {_STATES.get(state, state): count for state, count in counts.items()}
+        return await self._open_file().counts()
 
     async def decide(self, *, sha256: str, custom_name: str, uri: str | None) -> bool:
-        """Say what became of an upload that is ``unknown``, where no listing can tell.
+        """Record what became of an upload that is ``unknown``, where no listing can show it.
 
         Args:
             sha256: Of its audio, in hexadecimal, as :meth:`export` writes it.
@@ -104,15 +101,15 @@ class Journal:
             Whether there was such an upload.
 
         Raises:
-            InvalidUploadError: *uri* is none of a voice.
+            InvalidUploadError: *uri* is not a voice's.
             JournalError: It can't be written.
         """
         if uri is not None and not uri.startswith("speech:"):
-            raise InvalidUploadError("uri", f"{uri!r:.80} is no uri of a voice: those begin with speech:")
-        return await self.transact(partial(Store.decide, sha256=sha256, custom_name=custom_name, uri=uri))
+            raise InvalidUploadError("uri", f"{uri!r:.80} is not a voice's uri: those begin with speech:")
+        return await self._open_file().decide(sha256, custom_name, uri)
 
     async def forget(self, uri: str) -> bool:
-        """Forget that an upload has its voice, since that was deleted: the next run sends it again.
+        """Forget an upload's voice, since it was deleted: the next run sends the upload again.
 
         Returns:
             Whether there was such an upload.
@@ -120,7 +117,28 @@ class Journal:
         Raises:
             JournalError: It can't be written.
         """
-        return await self.transact(partial(Store.forget, uri=uri))
+        return await self._open_file().forget(uri)
+
+    @contextmanager
+    def claim(self) -> Generator[SQLiteJournal, None, None]:
+        """Reserve it for one run, which uses what this returns; for :func:`upload_many`.
+
+        Raises:
+            JournalError: Another run has it, or it is not open.
+        """
+        if self._claimed:
+            raise JournalError(f"The journal {self.path} is in use by another run")
+        opened = self._open_file()
+        self._claimed = True
+        try:
+            yield opened
+        finally:
+            self._claimed = False
+
+    def _open_file(self) -> SQLiteJournal:
+        if self._opened is None:
+            raise JournalError(f"The journal {self.path} is not open")
+        return self._opened
 
     async def export(
         self,
@@ -130,7 +148,7 @@ class Journal:
     ) -> int:
         """Write all its records to a file, which is replaced when they are complete; return their number.
 
-        Each has ``audio`` (what it was called last), ``sha256``, ``model``, ``custom_name``, ``text``,
+        Each has ``audio`` (its latest name), ``sha256``, ``model``, ``custom_name``, ``text``,
         ``state``, ``uri``, ``error``, ``trace_id``, ``attempts`` and ``at`` (UTC, of its latest change).
 
         Args:
@@ -144,41 +162,19 @@ class Journal:
             OSError: The file can't be written.
         """
         table = TableWriter(*self._check_export(Path(target), format))
+        opened = self._open_file()
         count, last = 0, 0
-        try:
-            await asyncio.to_thread(table.begin)
-            while page := await self.transact(partial(_page, last)):
-                await asyncio.to_thread(table.write, [_row(record) for _, record in page])
-                count, last = count + len(page), page[-1][0]
-            await asyncio.to_thread(table.commit)
-        except BaseException:
-            table.discard()
-            raise
+        with OwnThread("export") as thread:
+            try:
+                await thread.run(table.begin)
+                while page := await opened.page(last, _PAGE):
+                    await thread.run(table.write, [_row(record) for _, record in page])
+                    count, last = count + len(page), page[-1][0]
+                await thread.run(table.commit)
+            except BaseException:
+                table.discard()
+                raise
         return count
-
-    async def transact(self, operation: Callable[[Store], T]) -> T:
-        """Have one of the store's operations done and made durable; for :func:`upload_many`.
-
-        Raises:
-            JournalError: The journal is not open, or it could not be.
-        """
-        if self._writer is None:
-            raise JournalError(f"The journal {self.path} is not open")
-        return await self._writer.run(operation)
-
-    def take(self) -> None:
-        """Give it to a run; for :func:`upload_many`.
-
-        Raises:
-            JournalError: Another run has it.
-        """
-        if self._taken:
-            raise JournalError(f"The journal {self.path} is in use by another run")
-        self._taken = True
-
-    def give_back(self) -> None:
-        """End a run; for :func:`upload_many`."""
-        self._taken = False
 
     def _check_export(self, path: Path, asked: str | None) -> tuple[Path, list[str], TableFormat]:
         name = path.suffix.removeprefix(".").lower() if asked is None else asked
@@ -196,12 +192,7 @@ _FIELDS = [
 ]  # fmt: skip
 
 
-def _page(last: int, store: Store) -> list[tuple[int, Record]]:
-    return store.page(last, _PAGE)
-
-
 def _row(record: Record) -> dict[str, Any]:
     row = {name: getattr(record, name) for name in _FIELDS}
-    row["state"] = _STATES.get(record.state, record.state)
     row["at"] = datetime.fromtimestamp(record.at, UTC).isoformat(timespec="milliseconds")
     return row

@@ -1,26 +1,27 @@
-"""Manifests: the uploads of a run from a CSV or JSON Lines file, of which a wrong row stops no other."""
+"""Manifests: the uploads of a run from the rows of a table, of which a wrong one stops no other."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import re
-import threading
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import aclosing, closing
+from datetime import date, time, timedelta
 from pathlib import Path
-from typing import Generic, TypeVar, cast
+from typing import TypeVar, cast
 
 from attrs import field, frozen
 
 from siliconflow_voice.api.requests import Encoding
-from siliconflow_voice.audio.files import PathReading
 from siliconflow_voice.audio.pool import ReadPool
 from siliconflow_voice.audio.readings import Reading
-from siliconflow_voice.audio.source import Audio, AudioSource, PathSource
-from siliconflow_voice.bulk.rows import NEEDED, OPTIONAL, Row, check_encoding, check_format, read_rows
+from siliconflow_voice.audio.source import AudioSource
+from siliconflow_voice.bulk.lines import check_encoding, trim
+from siliconflow_voice.bulk.paths import ListedSource
+from siliconflow_voice.bulk.rows import NEEDED, OPTIONAL, Row, check_format, read_rows
 from siliconflow_voice.errors import ConfigurationError, InvalidUploadError
+from siliconflow_voice.threads import OwnThread
 from siliconflow_voice.uploads.values import DEFAULT_MODEL, VoiceUpload
 from siliconflow_voice.validation import check_choice
 
@@ -37,18 +38,18 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 @frozen
 class ManifestUpload(VoiceUpload):
-    """An upload as a manifest has it, right or wrong."""
+    """An upload as a row of a manifest has it, right or wrong."""
 
     line: int = field(kw_only=True)
     """On which its row begins, counted from 1."""
     cells: Mapping[str, str] = field(kw_only=True, eq=False, repr=False)
     """The row as it was written, by column, other columns included: written to another manifest, it is the
-    same row. Of a row whose cells can't be told apart, all stands under ``audio``, where it is never taken
-    for a good one. A value that no text could stand for is left out."""
+    same row. Where the cells can't be told apart, the whole row is under ``audio``, where it never becomes a
+    good one. A value that can't be written as text is left out."""
 
 
 class Manifest:
-    """The uploads that a CSV or JSON Lines file lists, for :func:`upload_many`.
+    """The uploads that a table lists (CSV, Excel's .xlsx, or JSON Lines), for :func:`upload_many`.
 
     ::
 
@@ -57,27 +58,30 @@ class Manifest:
                 print(outcome.upload.line, outcome.voice or outcome.error)
 
     Its columns are ``audio`` (a path), ``custom_name``, ``text``, and, if they are there, ``model`` and
-    ``encoding``, where an empty cell means the default; others are ignored. A CSV file names them in its
-    first line; in a JSON Lines file, each line is an object. Empty lines are skipped. The file is read as
-    the uploads are taken, in threads, and never held as a whole.
+    ``encoding``, where an empty cell means the default; others are ignored. The first row of a CSV file or of
+    a sheet names them; in a JSON Lines file, each line is an object. Rows without any value are skipped. The
+    file is read as the uploads are consumed, in a thread of its own, and never held as a whole; but for a
+    workbook, which is read by python-calamine (in the extra ``cli``) and held as long as it is read.
 
-    A row that is wrong is given all the same, and fails as an upload, with an :class:`InvalidUploadError`
+    A row that is wrong is yielded all the same, and fails as an upload, with an :class:`InvalidUploadError`
     that names the column, or ``manifest`` if it is wrong as a whole. A file that can't be read, or whose
-    header is wrong, raises one of ``manifest`` to who iterates. :meth:`scan` finds that out before the
-    first upload.
+    header is wrong, raises one of ``manifest`` to the consumer. :meth:`scan` finds that out before the first
+    upload.
 
     Args:
-        path: The file; its format is told by ``.csv``, ``.jsonl`` or ``.ndjson``.
-        encoding: Of the file. A mark at its front (a BOM) is skipped.
+        path: The file; its name must end in ``.csv``, ``.tsv``, ``.txt``, ``.xlsx``, ``.xlsm``, ``.jsonl`` or
+            ``.ndjson``.
+        encoding: Of the text in it. A mark at its front (a BOM) overrules this.
         root: The folder that ``audio`` is relative to, in place of the file's own.
         allow_outside: Whether audio may be anywhere. Otherwise, a path that leads out of the folder, from
-            the top, by ``..`` or through a link, fails: who wrote the file is to have no other files sent.
+            the top, by ``..`` or through a link, fails: whoever writes a manifest must not get other files
+            of this machine sent.
         model: For rows without one.
         upload_encoding: For rows without an ``encoding``.
 
     Raises:
-        InvalidUploadError: The name is of no known format, or *upload_encoding* is none.
-        ConfigurationError: *path* is no path, or *encoding* none of texts.
+        InvalidUploadError: The kind of file is not supported, or *upload_encoding* is invalid.
+        ConfigurationError: *path* is not a path, or *encoding* not a text encoding.
     """
 
     def __init__(
@@ -123,12 +127,17 @@ class Manifest:
                     yield upload
 
     async def _read(self, make: Callable[[Row], T]) -> AsyncGenerator[list[T], None]:
-        reader = _Reader(self._chunks(make))
+        chunks = self._chunks(make)
+        thread = OwnThread("manifest")
         try:
-            while chunk := await asyncio.to_thread(reader.take):
+            while chunk := await thread.run(lambda: next(chunks, list[T]())):
                 yield chunk
+        except GeneratorExit:
+            chunks.close()  # the thread is not in it: it has just given a chunk
+            raise
         finally:
-            reader.close()
+            # Behind a read that was abandoned, which may take long.
+            thread.close(chunks.close)
 
     def _chunks(self, make: Callable[[Row], T]) -> Generator[list[T], None, None]:
         chunk: list[T] = []
@@ -160,7 +169,7 @@ class Manifest:
                 problems.append((column, problem))
             else:
                 text = cast("str", value)
-                texts[column] = text if column == "text" else text.strip()
+                texts[column] = text if column == "text" else trim(text)
         if "audio" in texts and (problem := _no_path(texts["audio"])):
             problems.insert(0, ("audio", problem))
         audio = Refused(self._where(row), problems) if problems else self._audio(texts["audio"])
@@ -174,13 +183,12 @@ class Manifest:
             cells={"audio": _SURROGATE.sub("\ufffd", row.raw)} if row.problem else _cells(row.values),
         )
 
-    def _audio(self, name: str) -> Audio:
-        path = self._root / name
-        return path if self._allow_outside else _ConfinedSource(str(path), self._root)
+    def _audio(self, name: str) -> AudioSource:
+        return ListedSource(name, self._root, confined=not self._allow_outside)
 
 
 class Refused(AudioSource):
-    """What stands for the audio of a row that is wrong: it can't be read, and says why."""
+    """The audio of a row that is wrong: it can't be read, and its error is the row's."""
 
     def __init__(self, where: str, problems: list[tuple[str, str]]) -> None:
         super().__init__(filename=where, content_type=None)
@@ -192,87 +200,44 @@ class Refused(AudioSource):
         raise InvalidUploadError(column or "manifest", problem if column else f"{self.filename} {problem}")
 
 
-class _ConfinedSource(PathSource):
-    """A file within a folder."""
-
-    def __init__(self, path: str, root: Path) -> None:
-        super().__init__(path, filename=path, content_type=None)
-        self._within = path, root
-
-    def reading(self, pool: ReadPool) -> Reading:
-        return _ConfinedReading(*self._within, pool)
-
-
-class _ConfinedReading(PathReading):
-    """Looks where a path leads each time that it is opened, and opens no other place than that."""
-
-    def __init__(self, path: str, root: Path, pool: ReadPool) -> None:
-        super().__init__(path, path, None, pool)
-        self._root = root
-
-    def _open(self) -> int:
-        resolved = os.path.realpath(self._name)
-        # Whether there is a file is not said: that would be news to some.
-        if not Path(resolved).is_relative_to(os.path.realpath(self._root)):
-            raise InvalidUploadError(
-                "audio", f"{self._name} leads out of the folder {self._root}; allow_outside permits that"
-            )
-        self._path = resolved
-        return super()._open()
-
-
-class _Reader(Generic[T]):
-    """Reads chunks in threads, one after the other; closes after the last, an abandoned one included."""
-
-    def __init__(self, chunks: Generator[list[T], None, None]) -> None:
-        self._chunks = chunks
-        self._lock = threading.Lock()
-        self._closed = False
-
-    def take(self) -> list[T]:
-        """Read the next one, in a thread; an empty one is the last."""
-        with self._lock:
-            chunk = list[T]() if self._closed else next(self._chunks, list[T]())
-        if self._closed:
-            self.close()
-        return chunk
-
-    def close(self) -> None:
-        """Close the file: here, unless it is being read, and then there."""
-        self._closed = True
-        if self._lock.acquire(blocking=False):
-            try:
-                self._chunks.close()
-            finally:
-                self._lock.release()
-
-
 def _path(name: str, path: object) -> str:
     if not isinstance(path, str | os.PathLike):
-        raise ConfigurationError(f"{name} takes a path, not {type(path).__name__}")
+        raise ConfigurationError(f"{name} must be a path, got {type(path).__name__}")
     return os.fsdecode(cast("os.PathLike[str]", path))
 
 
 def _problem(value: object) -> str:
-    """Say what keeps a value from being a text."""
+    """Return what keeps a value from being text, or an empty string."""
     if value is None:
         return "is missing"
     if not isinstance(value, str):
-        return f"expected a string, not {type(value).__name__}"
+        return f"must be text, not {_kind_of(value)}"
     if "\0" in value:
         return "has a NUL character"
     return "has a lone surrogate, which UTF-8 can't carry" if _SURROGATE.search(value) else ""
 
 
+def _kind_of(value: object) -> str:
+    match value:
+        case bool():
+            return f"a truth value ({value})"
+        case int() | float():
+            return f"a number ({value:.15g})"
+        case date() | time() | timedelta():
+            return f"a date or a time ({value})"
+        case _:
+            return f"a {type(value).__name__} ({value!s:.40})"
+
+
 def _no_path(audio: str) -> str:
-    """Say what keeps a text from being a path."""
+    """Return what keeps a text from being a path, or an empty string."""
     if not audio:
         return "is empty; it must be the path of a recording"
-    return "is a url; download it first, and give the path of the file" if _URL.match(audio) else ""
+    return "is a URL: download it first, and put the path of the file here" if _URL.match(audio) else ""
 
 
 def _cells(values: Mapping[str, object]) -> dict[str, str]:
-    """Put what a row has into texts that can be written; a transcript is never made of what is none."""
+    """Return what a row has as text that can be written; a transcript is never made of anything else."""
     cells: dict[str, str] = {}
     for name, value in values.items():
         if isinstance(value, str):

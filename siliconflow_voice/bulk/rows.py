@@ -1,40 +1,36 @@
-"""Reads a CSV or JSON Lines file row by row: where each begins, what is in it, and what is wrong with it."""
+"""The rows of a table, as CSV, JSON Lines or a workbook: where each begins, what is in it, what is wrong."""
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import json
-import os
-import stat
-from collections import deque
-from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager
+import re
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
-from typing import TextIO, cast
+from typing import TypeAlias, cast
 
 from attrs import define, field, frozen
 
-from siliconflow_voice.audio.blocks import reading_errors
-from siliconflow_voice.audio.files import kind_of
-from siliconflow_voice.errors import AudioSourceError, ConfigurationError, InvalidUploadError
+from siliconflow_voice.bulk.lines import CUT, MOST, UNDECODABLE, Lines, opened, trim
+from siliconflow_voice.bulk.workbook import Sheet, is_workbook, sheets_of
+from siliconflow_voice.errors import InvalidUploadError
 
-__all__ = ["NEEDED", "OPTIONAL", "Row", "check_encoding", "check_format", "read_rows"]
+__all__ = ["NEEDED", "OPTIONAL", "Row", "check_format", "read_rows"]
 
 NEEDED = ("audio", "custom_name", "text")
 OPTIONAL = ("model", "encoding")
 
-_MOST = 1 << 20
-"""Characters of a line, and of a row: a file that is no table at all may be one line of any length."""
-_MOST_AGAIN = 1 << 24
-"""Characters that are read again: in a file where every quote is wrong, that would never end."""
-
-# Lone surrogates, which no sane text has: they stand where something could not be read.
-_UNDECODABLE = "\udcff"
-_CUT = "\udcfe"
-_MARK = "siliconflow_voice.mark"
-codecs.register_error(_MARK, lambda error: (_UNDECODABLE, cast("UnicodeDecodeError", error).end))
+_JSON = (".jsonl", ".ndjson")
+_FORMATS = (".csv", ".tsv", ".txt", ".xlsx", ".xlsm", *_JSON)
+_SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab"}
+_SAYS_SEPARATOR = re.compile(r'"?sep=(\t|[^\w\s"])\1*"?', re.IGNORECASE)
+_BETWEEN_CELLS = re.compile('[,;\t"]')
+_NOT_A_LETTER = re.compile(r"[^\w\0]|_")
+_Cells: TypeAlias = "tuple[int, Sequence[object]]"
+"""A sheet's row: its number, and its cells."""
+_PLAIN = {name.replace("_", ""): name for name in (*NEEDED, *OPTIONAL)}
 
 
 @frozen
@@ -44,13 +40,13 @@ class Row:
     line: int
     """On which it begins, counted from 1."""
     raw: str
-    """As it stands in the file; only its first line, where it is not known how many are its."""
+    """As it is in the file; only its first line, where the row's end is not known."""
     values: Mapping[str, object] = field(factory=dict[str, object])
-    """By column; none, where they can't be told apart."""
+    """By column; empty, where they can't be told apart."""
     problem: str = ""
     """What is wrong with it as a whole: ``has …``, ``is …``."""
     decoded: bool = True
-    """Whether all of its bytes are of the encoding."""
+    """Whether all of its bytes are valid in the file's encoding."""
 
 
 def check_format(path: str) -> None:
@@ -59,159 +55,28 @@ def check_format(path: str) -> None:
     Raises:
         InvalidUploadError: Of ``manifest``.
     """
-    if _suffix(path) not in _FORMATS:
-        raise InvalidUploadError("manifest", f"{path} is none of {', '.join(_FORMATS)} by its name")
-
-
-def check_encoding(encoding: object) -> None:
-    """Refuse what is no encoding of texts.
-
-    Raises:
-        ConfigurationError: It is none.
-    """
-    try:
-        codecs.lookup(cast("str", encoding))
-        io.TextIOWrapper(io.BytesIO(), encoding=cast("str", encoding))
-    except (LookupError, TypeError, ValueError):
-        raise ConfigurationError(
-            f"encoding takes the name of one, such as utf-8 or gb18030, not {encoding!r:.80}"
-        ) from None
+    suffix = _suffix(path)
+    if suffix not in _FORMATS:
+        what = (
+            "save it as .xlsx" if suffix in {".xls", ".xlsb", ".ods"} else f"supported: {', '.join(_FORMATS)}"
+        )
+        raise InvalidUploadError("manifest", f"{path} is not a supported kind of table, by its name; {what}")
 
 
 def read_rows(path: str, encoding: str) -> Generator[Row, None, None]:
-    """Read the rows of a file, in the thread that asks for them.
+    """Read the rows of a file, in the thread that iterates.
 
     Raises:
         InvalidUploadError: Of ``manifest``: the file can't be read, is empty, or its header is wrong.
     """
-    with _opened(path, encoding) as file:
-        table = _Table(path, encoding, _Lines(file))
-        if not (yield from _FORMATS[_suffix(path)](table)):
+    with opened(path) as file:
+        if is_workbook(path, file.peek(8)):
+            found = yield from _rows_of_sheet(path, sheets_of(path, file))
+        else:
+            table = _Table(path, Lines(file, encoding))
+            found = yield from table.json() if _suffix(path) in _JSON else table.csv()
+        if not found:
             raise InvalidUploadError("manifest", f"{path} is empty")
-
-
-@contextmanager
-def _opened(path: str, encoding: str) -> Generator[TextIO, None, None]:
-    """Open a file, and turn what goes wrong with it into an error of the manifest."""
-    try:
-        # A FIFO is opened without waiting for a writer, to be refused.
-        with reading_errors(path), open(path, "rb", opener=_open) as file:
-            _check_kind(path, os.fstat(file.fileno()).st_mode)
-            _check_mark(path, file.peek(4), encoding)
-            # Line ends within a cell are its own.
-            yield io.TextIOWrapper(file, encoding, errors=_MARK, newline="")
-    except AudioSourceError as error:
-        raise InvalidUploadError("manifest", error.message) from error.__cause__
-
-
-def _open(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
-
-
-def _check_kind(path: str, mode: int) -> None:
-    if not stat.S_ISREG(mode):
-        raise InvalidUploadError("manifest", f"{path} is {kind_of(mode)}, not a regular file")
-
-
-def _check_mark(path: str, head: bytes, encoding: str) -> None:
-    """Refuse a file that says to be of an encoding which it would not be read as."""
-    chosen = codecs.lookup(encoding).name
-    if head.startswith(codecs.BOM_UTF8) and chosen not in {"utf-8", "utf-8-sig"}:
-        raise InvalidUploadError(
-            "manifest",
-            f"{path} is utf-8, as the mark at its front says: leave out encoding (--manifest-encoding)",
-        )
-    for name, marks in (
-        ("utf-32", (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)),
-        ("utf-16", (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)),
-    ):
-        if head.startswith(marks) and not chosen.startswith(("utf-16", "utf-32")):
-            raise InvalidUploadError(
-                "manifest",
-                f"{path} is {name}: save it as UTF-8, or pass encoding='{name}' (--manifest-encoding {name})",
-            )
-
-
-def _undecodable(path: str, encoding: str) -> str:
-    """Say that something is not of the encoding, and of which other one all of the file is, if it is."""
-    for other in ("utf-8", "gb18030"):
-        if _is_of(path, other):
-            advice = f"pass encoding='{other}' (--manifest-encoding {other})"
-            return f"is not {encoding}; it would be read as {other}: {advice}"
-    return f"is not {encoding}"
-
-
-def _is_of(path: str, encoding: str) -> bool:
-    decoder = codecs.getincrementaldecoder(encoding)()
-    try:
-        with Path(path).open("rb") as file:
-            while data := file.read(1 << 16):
-                decoder.decode(data)
-        decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-class _Lines(Iterator[str]):
-    """The lines of a file. Those of a row can be given back, to be read again as rows of their own."""
-
-    def __init__(self, file: TextIO) -> None:
-        self._file = file
-        self._again: deque[str] = deque()
-        self._again_in_all = 0
-        self._number = 0
-        self._taken: list[str] = []
-        self._size = 0
-        self.ended = False
-        """Whether the row has asked for more than there is."""
-
-    def begin(self) -> None:
-        """Begin another row."""
-        self._taken.clear()
-        self._size = 0
-        self.ended = False
-
-    @property
-    def line(self) -> int:
-        """The row's first line, counted from 1."""
-        return self._number - len(self._taken) + 1
-
-    @property
-    def raw(self) -> str:
-        """The row's lines."""
-        return "".join(self._taken)
-
-    def __next__(self) -> str:
-        if self._size > _MOST:
-            raise csv.Error(f"a row of more than {_MOST:,} characters")
-        line = self._again.popleft() if self._again else self._read()
-        if not line:
-            self.ended = True
-            raise StopIteration
-        self._number += 1
-        self._taken.append(line)
-        self._size += len(line)
-        return line
-
-    def give_back(self) -> None:
-        """Give back all lines of the row but its first."""
-        again = self._taken[1:]
-        if again and self._again_in_all < _MOST_AGAIN:
-            self._again_in_all += self._size
-            self._number -= len(again)
-            self._again.extendleft(reversed(again))
-            del self._taken[1:]
-
-    def _read(self) -> str:
-        line = self._file.readline(_MOST)
-        if not self._number:
-            line = line.removeprefix("\ufeff")
-        if len(line) >= _MOST and line[-1] not in "\r\n":
-            line += _CUT
-            while (rest := self._file.readline(_MOST)) and rest[-1] not in "\r\n":
-                pass
-        return line
 
 
 @define(eq=False)
@@ -219,13 +84,13 @@ class _Table:
     """Makes rows of lines."""
 
     path: str
-    encoding: str
-    lines: _Lines
+    lines: Lines
     _undecodable: str = field(default="", init=False)
 
     def csv(self) -> Generator[Row, None, bool]:
-        """Give the rows of a CSV file; tell whether there was a header."""
-        reader = csv.reader(self.lines, strict=True)
+        """Yield the rows of a CSV file; return whether there was a header."""
+        separator = self._separator()
+        reader = csv.reader(self.lines, strict=True, delimiter=separator)
         names: list[str] = []
         while True:
             self.lines.begin()
@@ -239,68 +104,167 @@ class _Table:
                 problem = (
                     "has a quote that is never closed"
                     if self.lines.ended
-                    else f"is no CSV: {error}; within quotes, a quote is written twice"
+                    else f"is not CSV: {error}; within quotes, a quote is written twice"
                 )
                 self.lines.give_back()
-            if not self.lines.raw.strip():
+            if not problem and not any(map(trim, cells)):
                 continue
-            if names and not problem and len(cells) != len(names):
-                cell = "1 cell" if len(cells) == 1 else f"{len(cells)} cells"
-                problem = f"has {cell}, and the header has {len(names)}"
-            row = self._row(problem, dict(zip(names, cells, strict=False)))
-            if names:
-                yield row
-            else:
-                names = self._names(row, cells)
+            if not names:
+                names = _header(self.path, self._row(problem, {}), cells)
+                continue
+            yield self._row(problem or _problem_of(names, cells, separator), _by_column(names, cells))
 
     def json(self) -> Generator[Row, None, bool]:
-        """Give the rows of a JSON Lines file; tell whether there was one."""
+        """Yield the rows of a JSON Lines file; return whether there was one."""
         empty = True
         while True:
             self.lines.begin()
             raw = next(self.lines, "")
-            if raw.strip():
+            if trim(raw):
                 empty = False
-                yield self._row(*_parsed(raw.rstrip()))
+                yield self._row(*_parsed(trim(raw)))
             elif not raw:
                 return not empty
 
+    def _separator(self) -> str:
+        """Find out what separates the cells: what the first line says, or what makes a header of it."""
+        while line := self.lines.peek():
+            if says := _SAYS_SEPARATOR.fullmatch(line.strip("\r\n")):
+                next(self.lines)
+                return says[1]
+            if any(map(trim, _BETWEEN_CELLS.split(line))):
+                return next((sign for sign in _SEPARATORS if _has_columns(_split(line, sign))), ",")
+            next(self.lines)
+        return ","
+
     def _row(self, problem: str, values: Mapping[str, object]) -> Row:
         line, raw = self.lines.line, self.lines.raw
-        decoded = _UNDECODABLE not in raw
+        decoded = UNDECODABLE not in raw
         if not decoded:
-            self._undecodable = self._undecodable or _undecodable(self.path, self.encoding)
-            raw, problem = raw.replace(_UNDECODABLE, "\ufffd"), self._undecodable
-        if _CUT in raw:
-            raw, problem = raw.replace(_CUT, ""), f"has more than {_MOST:,} characters"
+            self._undecodable = self._undecodable or _undecodable(self.lines)
+            raw, problem = raw.replace(UNDECODABLE, "\ufffd"), self._undecodable
+        if CUT in raw:
+            raw, problem = raw.replace(CUT, ""), f"has more than {MOST:,} characters"
         return Row(line, raw.rstrip("\r\n"), {} if problem else values, problem, decoded)
 
-    def _names(self, row: Row, cells: list[str]) -> list[str]:
-        """Take a row for the header.
 
-        Raises:
-            InvalidUploadError: It is none.
-        """
-        names = [cell.strip() for cell in cells]
-        problem = row.problem
-        if missing := [name for name in NEEDED if name not in names]:
-            separators = {sign: row.raw.count(sign) for sign in (",", ";", "\t")}
-            most = max(separators, key=lambda sign: separators[sign])
-            problem = problem or (
-                f"lacks {_columns(missing)}; it has: {', '.join(names):.200}{_SEPARATED.get(most, '')}"
-            )
-        if double := [name for name in (*NEEDED, *OPTIONAL) if names.count(name) > 1]:
-            problem = problem or f"has {_columns(double)} more than once"
-        if problem:
-            raise InvalidUploadError("manifest", f"{self.path} line {row.line} {problem}")
-        return names
+def _rows_of_sheet(path: str, sheets: Iterable[Sheet]) -> Generator[Row, None, bool]:
+    """Yield the rows of the one sheet that has the columns; return whether there was a sheet with anything.
+
+    Raises:
+        InvalidUploadError: No sheet has them, or more than one.
+    """
+    first: _Cells | None = None
+    usable: list[tuple[str, _Cells, Iterator[_Cells]]] = []
+    for sheet in sheets:
+        rows = (row for row in sheet.rows if any(trim(str(cell)) for cell in row[1]))
+        if (begun := next(rows, None)) is not None:
+            first = first or begun
+            if _has_columns(begun[1]):
+                usable.append((sheet.name, begun, rows))
+    if len(usable) > 1:
+        titles = ", ".join(title for title, *_ in usable)
+        raise InvalidUploadError(
+            "manifest", f"{path} has the columns in {len(usable)} sheets ({titles:.200}): leave them in one"
+        )
+    if not usable and first is not None:
+        _header(path, _sheet_row(first), first[1])
+    for _, header, rest in usable:
+        names = _header(path, _sheet_row(header), header[1])
+        for row in rest:
+            yield _sheet_row(row, names)
+    return first is not None
 
 
-_FORMATS = {".csv": _Table.csv, ".jsonl": _Table.json, ".ndjson": _Table.json}
-_SEPARATED = {
-    ";": ". It looks separated by semicolons: save it with commas",
-    "\t": ". It looks separated by tabs: save it with commas",
-}
+def _sheet_row(row: _Cells, names: Sequence[str] = ()) -> Row:
+    line, cells = row
+    values = {name: _cell(name, cell) for name, cell in _by_column(names, cells).items()}
+    return Row(line, "\t".join(map(str, cells)), values)
+
+
+def _cell(column: str, value: object) -> object:
+    """Return the text of a sheet's cell, or for a known column its value, if what is shown is not certain.
+
+    A number's format is not known: 1 may be shown as 001, as 100 % or as a day. Whole numbers are names all
+    the same; a transcript is never made of one.
+    """
+    known = column in {*NEEDED, *OPTIONAL}
+    if isinstance(value, int | float) and not isinstance(value, bool) and column != "text" and value % 1 == 0:
+        return str(int(value))
+    return value if known else str(value)
+
+
+def _header(path: str, row: Row, cells: Sequence[object]) -> list[str]:
+    """Return the names of the columns.
+
+    Raises:
+        InvalidUploadError: It is not a header.
+    """
+    names, problem = _names(cells), row.problem
+    if missing := [name for name in NEEDED if name not in names]:
+        there = ", ".join(filter(None, names))
+        shown = "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in there[:200])
+        hint = ". It looks like UTF-16 without a mark: save it as UTF-8" if "\0" in row.raw else ""
+        problem = problem or f"lacks {_columns(missing)}; it has: {shown}{hint}"
+    if double := [name for name in (*NEEDED, *OPTIONAL) if names.count(name) > 1]:
+        problem = problem or f"has {_columns(double)} more than once"
+    if problem:
+        raise InvalidUploadError("manifest", f"{path} line {row.line} {problem}")
+    return names
+
+
+def _names(cells: Sequence[object]) -> list[str]:
+    """Return what a header's cells name: known columns in their own spelling, however they are written."""
+    names = [trim(str(cell)) for cell in cells]
+    plain = [_PLAIN.get(_NOT_A_LETTER.sub("", name).casefold(), name) for name in names]
+    return [known if known not in names else name for name, known in zip(names, plain, strict=True)]
+
+
+def _has_columns(cells: Sequence[object]) -> bool:
+    return set(NEEDED) <= set(_names(cells))
+
+
+def _split(line: str, separator: str) -> list[str]:
+    try:
+        return next(csv.reader(io.StringIO(line, newline=""), delimiter=separator), list[str]())
+    except csv.Error:
+        return []
+
+
+def _problem_of(names: list[str], cells: list[str], separator: str) -> str:
+    """Return what keeps a row's cells from being told apart, or an empty string.
+
+    Missing cells at the end are empty, if those that are needed are there; surplus ones must be.
+    """
+    if len(cells) == len(names) and all(names):
+        return ""
+    missing = [name for name in NEEDED if names.index(name) >= len(cells)]
+    surplus = [cell for cell, name in zip_longest(cells, names, fillvalue="") if not name and trim(cell)]
+    counts = f"has {len(cells)} cell{'s' * (len(cells) != 1)}, and the header has {len(names)}"
+    if missing:
+        return f"{counts}: {_columns(missing)} {'are' if len(missing) > 1 else 'is'} missing"
+    if not surplus:
+        return ""
+    quoted = f"a text with {_SEPARATORS.get(separator, repr(separator))} in it must be in quotes"
+    if len(cells) > len(names):
+        return f"{counts}: {quoted}"
+    return f"has a cell in a column without a name ({surplus[0]!r:.40}): {quoted}"
+
+
+def _by_column(names: Sequence[str], cells: Sequence[object]) -> dict[str, object]:
+    values = dict(zip(names, cells, strict=False)) | dict.fromkeys(names[len(cells) :], "")
+    values.pop("", None)
+    return values
+
+
+def _undecodable(lines: Lines) -> str:
+    """Return what is wrong with a row that is not of the encoding, and what to do; no other is guessed."""
+    if lines.is_utf8():
+        return f"is not {lines.encoding}, but all of the file is utf-8: pass that (--manifest-encoding utf-8)"
+    return (
+        f"is not {lines.encoding}: save the table as UTF-8, or pass the encoding that it was saved in "
+        f"(--manifest-encoding), such as gb18030, big5 or shift_jis"
+    )
 
 
 def _suffix(path: str) -> str:
@@ -312,13 +276,13 @@ def _columns(names: list[str]) -> str:
 
 
 def _parsed(raw: str) -> tuple[str, dict[str, object]]:
-    """Parse a line of JSON, or say what is wrong with it."""
+    """Parse a line of JSON, or return what is wrong with it."""
     try:
         value = json.loads(raw)
     except json.JSONDecodeError as error:
-        return f"is no JSON at column {error.colno}: {error.msg}", {}
+        return f"is not JSON at column {error.colno}: {error.msg}", {}
     except (ValueError, RecursionError) as error:  # a number of thousands of digits, lists in lists in lists
-        return f"is no JSON that could be read: {error}", {}
+        return f"is not JSON that can be read: {error}", {}
     if isinstance(value, dict):
         return "", cast("dict[str, object]", value)
-    return "is JSON, but no object", {}
+    return "is JSON, but not an object", {}

@@ -94,7 +94,7 @@ class Call(Generic[T]):
             self.operation.lost()
         if isinstance(outcome, Success):
             self.history.over(None)
-            return evolve(outcome, attempts=self.history.attempts)
+            return Success(outcome.value, outcome.status, outcome.trace_id, self.history.attempts)
         error = self._final(outcome)
         self.history.over(error)
         raise error

@@ -55,7 +55,7 @@ class Rows:
         """Return the rows of a manifest.
 
         Raises:
-            InvalidUploadError: It is not a .csv, .jsonl or .ndjson file.
+            InvalidUploadError: It is not a supported kind of table.
             ConfigurationError: The encoding of its text is unknown.
         """
         return Manifest(
@@ -106,8 +106,8 @@ async def bulk(
 ) -> int:
     """Upload every recording listed in a manifest, and resume where an earlier run stopped.
 
-    The manifest is a CSV or JSON Lines file with the columns audio, custom_name and text, and optionally
-    model and encoding.
+    The manifest is a CSV, Excel (.xlsx) or JSON Lines file with the columns audio, custom_name and text, and
+    optionally model and encoding.
 
     Run the same command again to resume: uploads that are known to be stored are not sent twice.
 
@@ -117,7 +117,7 @@ async def bulk(
     Parameters
     ----------
     manifest
-        The .csv, .jsonl or .ndjson file that lists the recordings.
+        The .csv, .xlsx or .jsonl file that lists the recordings.
     check
         Check all rows and recordings, list every problem, and send nothing (default: off).
     json

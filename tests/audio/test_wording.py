@@ -46,10 +46,6 @@ def test_whatever_it_is_it_can_be_printed(text: str, most: int) -> None:
         ("s3://bucket/a.mp3", "the address s3://bucket/a.mp3, not a path: download it"),
         ("file:///tmp/a.mp3", "the address file:///tmp/a.mp3, not a path: pass the path in it"),
         ("A" * 5_000, "a text of 5,000 characters, not a path: "),
-        (
-            "<html>\n</html>",
-            r"a text of 14 characters, not a path: '<html>\n</html>'; pass the path of a file",
-        ),
     ],
 )
 def test_what_stands_where_a_path_should_is_named(text: str, beginning: str) -> None:

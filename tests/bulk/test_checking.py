@@ -15,6 +15,8 @@ from siliconflow_voice.bulk import checking
 from siliconflow_voice.bulk.checking import CheckReport, Problem, check_manifest
 from siliconflow_voice.bulk.manifest import Manifest
 
+CONVERT_IT = "convert it first, for example with `ffmpeg -i FILE out.wav`"
+
 
 @pytest.fixture(autouse=True)
 def recordings(tmp_path: Path) -> None:
@@ -85,7 +87,7 @@ async def test_all_that_is_wrong_with_a_recording_is_told(tmp_path: Path) -> Non
     limits = AudioLimits(formats=frozenset({"mp3"}), max_bytes=10, max_seconds=1)
     assert await problems(csv_file(tmp_path, "b.wav,a,text"), limits=limits) == [
         f"line 2, column audio: {name} is {name.stat().st_size:,} bytes; the limit is 10",
-        f"line 2, column audio: {name} is wav; supported: mp3; {CONVERT}",
+        f"line 2, column audio: {name} is wav; supported: mp3; {CONVERT_IT}",
         f"line 2, column audio: {name} lasts 3.6 s; the limit is 1 s",
     ]
 
@@ -115,7 +117,7 @@ async def test_names_may_have_another_rule(tmp_path: Path) -> None:
 async def test_a_row_that_is_wrong_as_a_whole_is_told_once(tmp_path: Path) -> None:
     path = csv_file(tmp_path, "a.mp3", 'a.mp3,a,"text')
     assert await problems(path) == [
-        "line 2 has 1 cell, and the header has 3",
+        "line 2 has 1 cell, and the header has 3: the columns custom_name, text are missing",
         "line 3 has a quote that is never closed",
     ]
 
@@ -125,8 +127,8 @@ async def test_values_that_are_no_texts_are_each_told_once(tmp_path: Path) -> No
     assert await problems(path) == [
         "line 1, column audio: is empty; it must be the path of a recording",
         "line 1, column custom_name: is missing",
-        "line 1, column text: expected a string, not int",
-        "line 1, column model: expected a string, not list",
+        "line 1, column text: must be text, not a number (5)",
+        "line 1, column model: must be text, not a list ([])",
         "line 1, column encoding: 'gzip' is not one of multipart, base64",
     ]
 
@@ -192,7 +194,7 @@ async def test_rows_in_another_format_and_of_another_encoding_are_checked_too(tm
     path.write_bytes(json.dumps(row, ensure_ascii=False).encode("gb18030"))
     assert await problems(Manifest(path, encoding="gb18030")) == []
     (told,) = await problems(path)
-    assert told.startswith("line 1 is not utf-8; it would be read as gb18030")
+    assert told.startswith("line 1 is not utf-8: save the table as UTF-8")
 
 
 async def test_a_file_that_can_not_be_read_is_an_error(tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ async def test_closing_ends_what_hangs(client: VoiceClient, emulator: Emulator) 
         await anext(outcomes)
         emulator.add_fault(Fault.stall_after(0, times=None))
         await until(lambda: emulator.in_flight > 0)
-    assert [task for task in asyncio.all_tasks() if "Job.run" in repr(task)] == []
+    assert [task for task in asyncio.all_tasks() if "_Worker.run" in repr(task)] == []
 
 
 async def test_a_cancellation_ends_what_hangs(client: VoiceClient, emulator: Emulator) -> None:
@@ -130,7 +130,7 @@ async def test_a_cancellation_ends_what_hangs(client: VoiceClient, emulator: Emu
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert [task for task in asyncio.all_tasks() if "Job.run" in repr(task)] == []
+    assert [task for task in asyncio.all_tasks() if "_Worker.run" in repr(task)] == []
 
 
 async def test_an_iterator_that_nobody_finishes_ends_with_its_loop(emulator: Emulator) -> None:
@@ -205,7 +205,7 @@ async def test_a_run_whose_task_is_cancelled_leaves_nobody_waiting(
     await until(lambda: bool(emulator.voices))
     # As a program's end does that cancels whatever there is.
     for other in asyncio.all_tasks() - {asyncio.current_task(), task}:
-        if "Crew.work" in repr(other):
+        if "Workers.work" in repr(other):
             other.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(task, 10)
@@ -234,7 +234,7 @@ async def test_tasks_may_begin_at_once(client: VoiceClient, emulator: Emulator, 
 async def test_an_outcome_that_is_in_hand_is_given_when_the_run_ends() -> None:
     async def slow_to_close() -> AsyncIterator[bytes]:
         try:
-            yield SPEECH
+            yield SPEECH * 2  # more than is read ahead to look at
             yield b""
         finally:
             await asyncio.sleep(5)
@@ -244,7 +244,12 @@ async def test_an_outcome_that_is_in_hand_is_given_when_the_run_ends() -> None:
             emulator.add_fault(Fault.return_status(400))
             emulator.add_fault(Fault.return_status(401))
             got: list[UploadOutcome] = []
-            uploads = [item(0, audio=slow_to_close()), item(1)]
+
+            async def come() -> AsyncIterator[VoiceUpload]:
+                yield item(0, audio=slow_to_close())
+                await asyncio.sleep(1)  # it is refused meanwhile, and closes its audio
+                yield item(1)
+
             with pytest.raises(AuthenticationError):
-                await taken(upload_many(client, uploads, concurrency=2), got)
+                await taken(upload_many(client, come(), concurrency=2), got)
     assert [(outcome.index, outcome.status) for outcome in got] == [(0, "failed")]

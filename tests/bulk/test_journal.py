@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from support.journals import another_process, begin, entry, files_of, found, opened, uri_of
+from support.journals import absent, another_process, begin, entry, file_of, files_of, found, opened, uri_of
 from support.recordings import SPEECH, TEXT
 
 from siliconflow_voice import VoiceClient
@@ -41,7 +41,7 @@ def test_where_it_is_does_not_depend_on_where_the_program_goes(
     "use",
     [
         Journal.counts,
-        lambda journal: journal.transact(Store.counts),
+        lambda journal: journal.forget("speech:a:b:c"),
         lambda journal: journal.export(f"{journal.path}.csv"),
     ],
 )
@@ -83,7 +83,7 @@ async def test_it_can_be_opened_again(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "voices.journal")
     for number in range(3):
         async with journal:
-            await journal.transact(partial(Store.intend, entry=entry(number)))
+            await file_of(journal).transact(partial(Store.intend, entry=entry(number)))
             assert await journal.counts() == {"unknown": number + 1}
 
 
@@ -133,8 +133,7 @@ async def test_who_is_cancelled_while_it_is_opened_leaves_it_free(
     journal = Journal(tmp_path / "voices.journal")
     opening = asyncio.create_task(journal.open())
     await asyncio.to_thread(reached.wait, 30)
-    assert journal._writer is not None
-    thread = journal._writer._thread
+    thread = file_of(journal)._thread
     opening.cancel()
     await asyncio.wait([opening])
     go_on.set()
@@ -152,8 +151,7 @@ async def test_a_failure_to_open_it_that_nobody_waits_for_is_no_noise(
     journal = Journal(tmp_path / "missing" / "voices.journal")
     opening = asyncio.create_task(journal.open())
     await asyncio.sleep(0)
-    assert journal._writer is not None
-    thread = journal._writer._thread
+    thread = file_of(journal)._thread
     opening.cancel()
     await asyncio.to_thread(thread.join, 30)
     await asyncio.gather(opening, return_exceptions=True)
@@ -169,10 +167,10 @@ async def test_its_uploads_are_counted_by_what_came_of_them(tmp_path: Path) -> N
         for upload, state in zip(entries, ("uploaded", "uploaded", "recovered"), strict=False):
             store.done(upload.key, state, uri_of(upload))  # type: ignore[arg-type] # states they are
         store.failed(entries[3], "failed", "HTTP 400: no.")
-        store.not_stored(entries[4].key)
+        absent(store, entries[4].key)
 
     async with Journal(tmp_path / "voices.journal") as journal:
-        await journal.transact(fill)
+        await file_of(journal).transact(fill)
         assert await journal.counts() == {
             "uploaded": 2,
             "recovered": 1,
@@ -182,13 +180,27 @@ async def test_its_uploads_are_counted_by_what_came_of_them(tmp_path: Path) -> N
         }
 
 
-def test_one_run_at_a_time_has_it() -> None:
-    journal = Journal("voices.journal")
-    journal.take()
-    with pytest.raises(JournalError, match=r"voices\.journal is in use by another run"):
-        journal.take()
-    journal.give_back()
-    journal.take()
+async def test_one_run_at_a_time_has_it(tmp_path: Path) -> None:
+    async with Journal(tmp_path / "voices.journal") as journal:
+        for _ in range(2):
+            with journal.claim():
+                with pytest.raises(JournalError, match=r"voices\.journal is in use by another run"):
+                    with journal.claim():
+                        pass
+
+
+async def test_one_that_is_closed_during_a_run_ends_it(
+    client: VoiceClient, emulator: Emulator, tmp_path: Path
+) -> None:
+    journal = Journal(tmp_path / "voices.journal")
+    await journal.open()
+    outcomes = upload_many(client, uploads(50), concurrency=1, journal=journal)
+    await anext(outcomes)
+    await journal.close()
+    with pytest.raises(JournalError, match=r"voices\.journal was closed during the run"):
+        async for _ in outcomes:
+            pass
+    assert len(emulator.voices) < 5
 
 
 async def test_two_runs_at_once_with_one_journal_are_refused(client: VoiceClient, tmp_path: Path) -> None:
@@ -240,7 +252,9 @@ async def test_a_run_on_a_full_disk_ends_and_the_next_one_goes_on_without_making
 
     async def run() -> None:
         async with Journal(tmp_path / "voices.journal") as journal:
-            await journal.transact(lambda store: store._connection.execute("PRAGMA max_page_count = 7"))
+            await file_of(journal).transact(
+                lambda store: store._connection.execute("PRAGMA max_page_count = 7")
+            )
             async for outcome in upload_many(client, uploads(60), concurrency=3, journal=journal):
                 statuses.append(outcome.status)  # noqa: PERF401 - up to where it fails
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.journals import Blocker, entry, uri_of
+from support.journals import Blocker, absent, entry, file_of, uri_of
 from support.terminal import until
 
 from siliconflow_voice.bulk import journal as journal_module
@@ -36,7 +36,7 @@ def fill(store: Store) -> None:
     store.done(entries[0].key, "uploaded", uri_of(entries[0]), trace_id="ti_1", attempts=2)
     store.done(entries[1].key, "recovered", uri_of(entries[1]))
     store.failed(entries[2], "failed", 'HTTP 400: "no".', trace_id="ti_2", attempts=1)
-    store.not_stored(entries[3].key)
+    absent(store, entries[3].key)
     store._connection.execute("UPDATE uploads SET at = 1700000000.0625")
 
 
@@ -61,7 +61,7 @@ EXPECTED: list[dict[str, Any]] = [
 @pytest.fixture
 async def journal(tmp_path: Path) -> AsyncIterator[Journal]:
     async with Journal(tmp_path / "voices.journal") as journal:
-        await journal.transact(fill)
+        await file_of(journal).transact(fill)
         yield journal
 
 
@@ -115,7 +115,7 @@ def test_any_text_can_be_read_back(texts: list[str], tmp_path_factory: pytest.Te
     async def run() -> None:
         async with Journal(folder / "voices.journal") as journal:
             for text in texts:
-                await journal.transact(partial(Store.intend, entry=entry(text=text)))
+                await file_of(journal).transact(partial(Store.intend, entry=entry(text=text)))
             await journal.export(folder / "voices.csv")
             await journal.export(folder / "voices.jsonl")
 
@@ -229,7 +229,7 @@ async def test_so_does_one_whose_journal_fails(
 async def test_so_does_one_that_is_cancelled(journal: Journal, tmp_path: Path) -> None:
     (tmp_path / "voices.csv").write_text("old")
     blocker = Blocker()
-    blocked = asyncio.create_task(journal.transact(blocker))
+    blocked = asyncio.create_task(file_of(journal).transact(blocker))
     await blocker.reached.wait()
     export = asyncio.create_task(journal.export(tmp_path / "voices.csv"))
     await until(lambda: others_in(tmp_path) == {"voices.csv", "voices.csv.part"})

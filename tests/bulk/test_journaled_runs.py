@@ -4,12 +4,14 @@ import asyncio
 import os
 import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.bulk import item, items, once, outcomes_of, statuses_of, stored, taken, until
 from support.hurried_time import hurried_time
+from support.journals import file_of
 from support.recordings import MP3, SPEECH, WAV
 
 from siliconflow_voice import (
@@ -25,7 +27,7 @@ from siliconflow_voice import (
     upload_many,
 )
 from siliconflow_voice.audio.pool import MOST_HELD
-from siliconflow_voice.bulk.bookkeeping import Bookkeeping
+from siliconflow_voice.bulk.journaling import Journaling
 from siliconflow_voice.bulk.store import Entry, Store
 from siliconflow_voice.emulator import Emulator, Fault
 
@@ -166,8 +168,8 @@ async def test_what_was_not_stored_when_a_run_was_ended_is_sent_again(
     async with Journal(path) as journal:
         # As a run leaves it that is killed before the first byte.
         await outcomes_of(client, [item(9)], journal=journal)
-        await journal.transact(
-            lambda store: store._connection.execute("UPDATE uploads SET state = 'sent', uri = NULL")
+        await file_of(journal).transact(
+            lambda store: store._connection.execute("UPDATE uploads SET state = 'unknown', uri = NULL")
         )
     emulator_before = stored(emulator)
     await client.delete_voice(emulator.voices[0].uri)
@@ -274,7 +276,7 @@ async def test_a_journal_of_another_account_is_refused(
     await outcomes_of(client, items(2), journal=path)
     async with Emulator(api_key="sk-other", account="another") as elsewhere:
         async with VoiceClient("sk-other", base_url=elsewhere.base_url) as other:
-            with pytest.raises(JournalError, match=r"is of uploads to http://127.*, not to http://127"):
+            with pytest.raises(JournalError, match=r"records uploads to http://127.*, not to http://127"):
                 await outcomes_of(other, items(2), journal=path)
         assert elsewhere.voices == []
 
@@ -316,7 +318,7 @@ async def test_uris_that_could_not_be_recorded_are_in_the_error(
     with pytest.raises(JournalError) as caught:
         await outcomes_of(client, items(count), journal=path)
     assert sorted(caught.value.__notes__) == sorted(
-        f"{voice.custom_name} was uploaded, and could not be recorded: {voice.uri}"
+        f"{voice.custom_name} was uploaded, but could not be recorded: {voice.uri}"
         for voice in emulator.voices
     )
     monkeypatch.undo()
@@ -370,14 +372,14 @@ async def test_doubles_that_wait_are_not_held_in_memory(
     client: VoiceClient, emulator: Emulator, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entered = 0
-    enter = Bookkeeping.enter
+    alone = Journaling.alone
 
-    async def counted(self: Bookkeeping, entry: Entry) -> None:
+    def counted(self: Journaling, entry: Entry) -> AbstractAsyncContextManager[None]:
         nonlocal entered
         entered += 1
-        await enter(self, entry)
+        return alone(self, entry)
 
-    monkeypatch.setattr(Bookkeeping, "enter", counted)
+    monkeypatch.setattr(Journaling, "alone", counted)
     emulator.add_fault(Fault.delay(3600))
     outcomes = upload_many(client, [item(audio=MP3)] * 100, journal=path, concurrency=100)
     waiting = asyncio.create_task(taken(outcomes, []))

@@ -3,60 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 import threading
-from collections.abc import Generator
 from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.manifests import csv_file
 
-from siliconflow_voice.bulk.manifest import Manifest, _Reader
-
-
-class Chunks:
-    """Chunks that are read when they are let, and that know in which thread, and that they were closed."""
-
-    def __init__(self) -> None:
-        self.reached = threading.Event()
-        self.go_on = threading.Event()
-        self.threads: set[threading.Thread] = set()
-        self.closed_in: threading.Thread | None = None
-
-    def chunks(self) -> Generator[list[int], None, None]:
-        try:
-            while True:
-                self.threads.add(threading.current_thread())
-                self.reached.set()
-                assert self.go_on.wait(30)
-                yield [1]
-        finally:
-            self.closed_in = threading.current_thread()
-
-
-def test_a_reader_that_is_not_reading_is_closed_at_once() -> None:
-    chunks = Chunks()
-    chunks.go_on.set()
-    reader = _Reader(chunks.chunks())
-    assert reader.take() == [1]
-    reader.close()
-    assert (chunks.closed_in, reader.take()) == (threading.current_thread(), [])
-
-
-async def test_a_reader_that_is_reading_is_closed_where_it_reads() -> None:
-    chunks = Chunks()
-    reader = _Reader(chunks.chunks())
-    taking = asyncio.create_task(asyncio.to_thread(reader.take))
-    await asyncio.to_thread(chunks.reached.wait)
-    reader.close()
-    assert chunks.closed_in is None
-    chunks.go_on.set()
-    assert await taking == [1]
-    assert {chunks.closed_in} == chunks.threads != {threading.current_thread()}
+from siliconflow_voice.bulk.manifest import Manifest
 
 
 def open_files(path: Path) -> int:
     return sum(link.exists() and link.samefile(path) for link in Path("/proc/self/fd").iterdir())
+
+
+def reading_threads() -> list[threading.Thread]:
+    return [
+        thread for thread in threading.enumerate() if thread.name.startswith("siliconflow-voice-manifest")
+    ]
 
 
 linux = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs to see which files are open")
@@ -72,13 +38,36 @@ async def test_a_reading_that_is_left_closes_the_file(tmp_path: Path) -> None:
 
 
 @linux
-async def test_a_scan_that_is_cancelled_closes_the_file(tmp_path: Path) -> None:
+async def test_a_scan_that_is_cancelled_leaves_at_once_and_closes_the_file_where_it_was_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = csv_file(tmp_path, *["a.mp3,a,text"] * 2000)
+    reached, go_on = threading.Event(), threading.Event()
+    read = csv.reader
+
+    def slow(*arguments: Any, **options: Any) -> Any:
+        reached.set()
+        assert go_on.wait(30)
+        return read(*arguments, **options)
+
+    monkeypatch.setattr(csv, "reader", slow)
     scan = asyncio.create_task(Manifest(path).scan())
-    await asyncio.sleep(0)
+    await asyncio.to_thread(reached.wait, 30)
+    (thread,) = reading_threads()
     scan.cancel()
     with pytest.raises(asyncio.CancelledError):
         await scan
-    # What still reads in a thread closes it there.
-    await asyncio.get_running_loop().shutdown_default_executor()
-    assert open_files(path) == 0
+    assert (thread.is_alive(), open_files(path)) == (True, 1)
+    go_on.set()
+    await asyncio.to_thread(thread.join, 30)
+    assert (thread.is_alive(), open_files(path)) == (False, 0)
+
+
+async def test_it_is_read_in_one_thread_of_its_own(tmp_path: Path) -> None:
+    path = csv_file(tmp_path, *["a.mp3,a,text"] * 2000)
+    async with aclosing(aiter(Manifest(path))) as rows:
+        await anext(rows)
+        (thread,) = reading_threads()
+        [row async for row in rows]
+    thread.join(30)
+    assert reading_threads() == []

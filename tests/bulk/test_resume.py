@@ -7,19 +7,19 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from support.journals import entry, opened, records, uri_of
+from support.journals import entry, opened, records, uri_of, writing
 
 from siliconflow_voice import RetryPolicy, VoiceClient
-from siliconflow_voice.bulk.journal import Journal
 from siliconflow_voice.bulk.resume import Resumption, resume
+from siliconflow_voice.bulk.sqlite import SQLiteJournal
 from siliconflow_voice.bulk.store import Entry, Store
 from siliconflow_voice.emulator import Emulator, Fault, StoredVoice
 from siliconflow_voice.errors import APIStatusError, JournalError
 
 
 @pytest.fixture
-async def journal(tmp_path: Path) -> AsyncIterator[Journal]:
-    async with Journal(tmp_path / "voices.journal") as journal:
+async def journal(tmp_path: Path) -> AsyncIterator[SQLiteJournal]:
+    async with writing(tmp_path / "voices.journal") as journal:
         yield journal
 
 
@@ -30,34 +30,34 @@ def listed(upload: Entry, uri: str | None = None) -> StoredVoice:
     )
 
 
-async def begin(journal: Journal, *entries: Entry) -> None:
+async def begin(journal: SQLiteJournal, *entries: Entry) -> None:
     for upload in entries:
-        await journal.transact(partial(Store.intend, entry=upload))
+        await journal.intend(upload)
 
 
-async def finish(journal: Journal, *entries: Entry, account: str = "emulated") -> None:
+async def finish(journal: SQLiteJournal, *entries: Entry, account: str = "emulated") -> None:
     for upload in entries:
         await journal.transact(
             partial(Store.done, key=upload.key, state="uploaded", uri=uri_of(upload, account))
         )
 
 
-async def resumed(journal: Journal, client: VoiceClient, settle: float = 0.0) -> Resumption:
+async def resumed(journal: SQLiteJournal, client: VoiceClient, settle: float = 0.0) -> Resumption:
     return await resume(journal, client._uploader, settle=settle)
 
 
-async def states(journal: Journal) -> dict[str, str]:
-    held = await journal.transact(partial(Store.page, after=0, size=1000))
+async def states(journal: SQLiteJournal) -> dict[str, str]:
+    held = await journal.page(0, 1000)
     return {record.custom_name: record.state for _, record in held}
 
 
-async def test_a_new_journal_has_nothing_to_resume(journal: Journal, client: VoiceClient) -> None:
+async def test_a_new_journal_has_nothing_to_resume(journal: SQLiteJournal, client: VoiceClient) -> None:
     resumption = await resumed(journal, client)
     assert resumption == Resumption({}, frozenset(), {})
 
 
 async def test_it_is_found_out_what_became_of_each_upload(
-    journal: Journal, client: VoiceClient, emulator: Emulator
+    journal: SQLiteJournal, client: VoiceClient, emulator: Emulator
 ) -> None:
     done, stored, lost, twin, other = [entry(number, custom_name=name) for number, name in enumerate("abcdd")]
     emulator.voices.append(listed(lost, "speech:c:emulated:old"))
@@ -69,18 +69,18 @@ async def test_it_is_found_out_what_became_of_each_upload(
     resumption = await resumed(journal, client)
     assert {key: voice.uri for key, voice in resumption.found.items()} == {stored.key: uri_of(stored)}
     assert resumption.absent == {lost.key}
-    assert {key: [voice.uri for voice in voices] for key, voices in resumption.doubtful.items()} == {
+    assert {key: [voice.uri for voice in voices] for key, voices in resumption.ambiguous.items()} == {
         twin.key: [uri_of(twin)],
         other.key: [uri_of(twin)],
     }
     assert await journal.counts() == {"uploaded": 1, "recovered": 1, "pending": 1, "unknown": 2}
-    found = await journal.transact(partial(Store.find, key=stored.key))
+    found = await journal.find(stored)
     assert found is not None
     assert (found.state, found.uri) == ("recovered", uri_of(stored))
 
 
 async def test_a_voice_of_the_name_that_was_there_before_is_not_taken(
-    journal: Journal, client: VoiceClient, emulator: Emulator
+    journal: SQLiteJournal, client: VoiceClient, emulator: Emulator
 ) -> None:
     emulator.voices.append(listed(entry()))
     await resumed(journal, client)
@@ -89,7 +89,7 @@ async def test_a_voice_of_the_name_that_was_there_before_is_not_taken(
 
 
 async def test_nor_is_one_that_another_upload_made(
-    journal: Journal, client: VoiceClient, emulator: Emulator
+    journal: SQLiteJournal, client: VoiceClient, emulator: Emulator
 ) -> None:
     ours, others = entry(0, custom_name="narrator"), entry(1, custom_name="narrator")
     await resumed(journal, client)
@@ -100,20 +100,20 @@ async def test_nor_is_one_that_another_upload_made(
 
 
 async def test_what_could_be_an_open_uploads_voice_stays_new(
-    journal: Journal, client: VoiceClient, emulator: Emulator
+    journal: SQLiteJournal, client: VoiceClient, emulator: Emulator
 ) -> None:
     await resumed(journal, client)
     await begin(journal, entry())
     emulator.voices.extend(listed(entry(), f"speech:narrator-0:emulated:{name}") for name in "ab")
     for _ in range(3):
-        assert set((await resumed(journal, client)).doubtful) == {entry().key}
+        assert set((await resumed(journal, client)).ambiguous) == {entry().key}
     del emulator.voices[0]
     [voice] = (await resumed(journal, client)).found.values()
     assert voice.uri == "speech:narrator-0:emulated:b"
 
 
 async def test_what_was_found_is_known_from_then_on(
-    journal: Journal, client: VoiceClient, emulator: Emulator
+    journal: SQLiteJournal, client: VoiceClient, emulator: Emulator
 ) -> None:
     await resumed(journal, client)
     await begin(journal, entry())
@@ -124,7 +124,7 @@ async def test_what_was_found_is_known_from_then_on(
 
 
 async def test_one_listing_serves_all_and_the_client_too(
-    journal: Journal, client: VoiceClient, emulator: Emulator
+    journal: SQLiteJournal, client: VoiceClient, emulator: Emulator
 ) -> None:
     emulator.voices.append(listed(entry(7)))
     await begin(journal, *[entry(number) for number in range(5)])
@@ -135,7 +135,7 @@ async def test_one_listing_serves_all_and_the_client_too(
 
 
 async def test_the_client_learns_nothing_from_it_while_it_uploads(
-    journal: Journal, client: VoiceClient, emulator: Emulator
+    journal: SQLiteJournal, client: VoiceClient, emulator: Emulator
 ) -> None:
     known = client._uploader.known
     await begin(journal, entry())
@@ -149,14 +149,14 @@ async def test_the_client_learns_nothing_from_it_while_it_uploads(
 
 
 async def test_an_account_that_can_not_be_listed_changes_nothing(
-    journal: Journal, client: VoiceClient, emulator: Emulator
+    journal: SQLiteJournal, client: VoiceClient, emulator: Emulator
 ) -> None:
     await resumed(journal, client)
     await begin(journal, entry())
     emulator.add_fault(Fault.return_status(404, endpoint="list"))
     with pytest.raises(APIStatusError):
         await resumed(journal, client)
-    assert await states(journal) == {"narrator-0": "sent"}
+    assert await states(journal) == {"narrator-0": "unknown"}
     emulator.voices.append(listed(entry()))
     assert list((await resumed(journal, client)).found) == [entry().key]
 
@@ -181,7 +181,7 @@ Wait = tuple[list[float], float | None, float, list[float]]
     ],
 )
 async def test_the_service_is_given_time_to_finish_with_what_was_under_way(
-    journal: Journal, emulator: Emulator, monkeypatch: pytest.MonkeyPatch, wait: Wait
+    journal: SQLiteJournal, emulator: Emulator, monkeypatch: pytest.MonkeyPatch, wait: Wait
 ) -> None:
     ages, deadline, settle, expected = wait
     sleep, slept = asyncio.sleep, []
@@ -211,7 +211,7 @@ async def test_the_service_is_given_time_to_finish_with_what_was_under_way(
 
 
 async def test_what_is_known_is_not_waited_for(
-    journal: Journal, client: VoiceClient, monkeypatch: pytest.MonkeyPatch
+    journal: SQLiteJournal, client: VoiceClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await begin(journal, entry(0), entry(1))
     await finish(journal, entry(0))
@@ -224,20 +224,22 @@ def test_its_files_keep_what_was_there_before_in_eight_bytes_a_voice(tmp_path: P
         async with Emulator() as emulator:
             emulator.voices.extend(listed(entry(number)) for number in range(10))
             async with VoiceClient("sk-test", base_url=emulator.base_url) as client:
-                async with Journal(tmp_path / "voices.journal") as journal:
+                async with writing(tmp_path / "voices.journal") as journal:
                     await resumed(journal, client)
 
     asyncio.run(run())
     with opened(tmp_path / "voices.journal") as store:
         assert records(store) == []
         with store.transaction():
-            assert len(store.fact("before")) == 80
+            last = store.last_run()
+            assert last is not None
+            assert len(last.before) == 80
 
 
-async def test_a_refusal_is_no_failure_of_the_journals(journal: Journal, client: VoiceClient) -> None:
+async def test_a_refusal_is_no_failure_of_the_journals(journal: SQLiteJournal, client: VoiceClient) -> None:
     await resumed(journal, client)
     elsewhere = client.with_options(base_url=f"{client.base_url}/other")
-    with pytest.raises(JournalError, match="is of uploads to"):
+    with pytest.raises(JournalError, match="records uploads to"):
         await resumed(journal, elsewhere)
     assert await journal.counts() == {}
     await resumed(journal, client)

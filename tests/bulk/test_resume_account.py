@@ -5,22 +5,22 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from support.journals import entry, files_of, uri_of
+from support.journals import entry, files_of, uri_of, writing
 
 from siliconflow_voice import VoiceClient
-from siliconflow_voice.bulk.journal import Journal
 from siliconflow_voice.bulk.resume import resume
+from siliconflow_voice.bulk.sqlite import SQLiteJournal
 from siliconflow_voice.bulk.store import Entry, Store
 from siliconflow_voice.emulator import Emulator, StoredVoice
 from siliconflow_voice.errors import JournalError
 
-CAN_NOT_TELL = "was written with another key, and nothing shows that it is the same account's: use the key"
+CAN_NOT_TELL = "was written with another key, and nothing shows that the account is the same: use that key"
 
 
 @pytest.fixture
-async def journal(tmp_path: Path, client: VoiceClient) -> AsyncIterator[Journal]:
+async def journal(tmp_path: Path, client: VoiceClient) -> AsyncIterator[SQLiteJournal]:
     """One of a run with the key sk-test."""
-    async with Journal(tmp_path / "voices.journal") as journal:
+    async with writing(tmp_path / "voices.journal") as journal:
         await resumed(journal, client)
         yield journal
 
@@ -32,12 +32,12 @@ async def another_client(emulator: Emulator) -> AsyncIterator[VoiceClient]:
         yield client
 
 
-async def resumed(journal: Journal, client: VoiceClient) -> None:
+async def resumed(journal: SQLiteJournal, client: VoiceClient) -> None:
     await resume(journal, client._uploader, settle=0)
 
 
-async def finish(journal: Journal, upload: Entry, uri: str) -> None:
-    await journal.transact(partial(Store.intend, entry=upload))
+async def finish(journal: SQLiteJournal, upload: Entry, uri: str) -> None:
+    await journal.intend(upload)
     await journal.transact(partial(Store.done, key=upload.key, state="uploaded", uri=uri))
 
 
@@ -48,7 +48,7 @@ def has_another_key(emulator: Emulator, *uris: str) -> None:
 
 
 async def test_the_same_key_is_the_same_account_whatever_its_uris_say(
-    journal: Journal, client: VoiceClient, emulator: Emulator
+    journal: SQLiteJournal, client: VoiceClient, emulator: Emulator
 ) -> None:
     await finish(journal, entry(), "speech:narrator-0:another:x")
     for uris in ([], ["speech:name:emulated:y"]):
@@ -57,7 +57,7 @@ async def test_the_same_key_is_the_same_account_whatever_its_uris_say(
 
 
 async def test_another_address_is_refused_before_anything_is_asked_there(
-    journal: Journal, client: VoiceClient
+    journal: SQLiteJournal, client: VoiceClient
 ) -> None:
     async with Emulator() as another:
         elsewhere = client.with_options(base_url=another.base_url)
@@ -65,12 +65,12 @@ async def test_another_address_is_refused_before_anything_is_asked_there(
             await resumed(journal, elsewhere)
         assert another.requests == []
     assert caught.value.message == (
-        f"The journal {journal.path} is of uploads to {client.base_url}, not to {elsewhere.base_url}"
+        f"The journal {journal.path} records uploads to {client.base_url}, not to {elsewhere.base_url}"
     )
 
 
 async def test_a_new_key_of_the_same_account_is_taken_for_what_it_is(
-    journal: Journal, emulator: Emulator, another_client: VoiceClient
+    journal: SQLiteJournal, emulator: Emulator, another_client: VoiceClient
 ) -> None:
     await finish(journal, entry(), uri_of(entry()))
     has_another_key(emulator, "speech:name:emulated:x", "speech:shared:public:y")
@@ -80,7 +80,7 @@ async def test_a_new_key_of_the_same_account_is_taken_for_what_it_is(
 
 
 async def test_a_name_with_colons_in_it_hides_no_account(
-    journal: Journal, emulator: Emulator, another_client: VoiceClient
+    journal: SQLiteJournal, emulator: Emulator, another_client: VoiceClient
 ) -> None:
     await finish(journal, entry(), "speech:a:b:emulated:x")
     has_another_key(emulator, "speech:c:d:e:emulated:y")
@@ -88,7 +88,7 @@ async def test_a_name_with_colons_in_it_hides_no_account(
 
 
 async def test_a_key_of_another_account_is_refused_and_changes_nothing(
-    journal: Journal, client: VoiceClient, emulator: Emulator, another_client: VoiceClient
+    journal: SQLiteJournal, client: VoiceClient, emulator: Emulator, another_client: VoiceClient
 ) -> None:
     await finish(journal, entry(), uri_of(entry()))
     has_another_key(emulator, "speech:name:theirs:x", "speech:name:alien:y", "speech:name:theirs:z")
@@ -96,7 +96,8 @@ async def test_a_key_of_another_account_is_refused_and_changes_nothing(
         with pytest.raises(JournalError) as caught:
             await resumed(journal, another_client)
         assert caught.value.message == (
-            f"The journal {journal.path} is of account emulated; this key is of alien, theirs"
+            f"The journal {journal.path} belongs to account emulated, and this key to alien, theirs: "
+            f"use that account's key, or another journal"
         )
     emulator._account._api_key = "sk-test"
     await resumed(journal, client)
@@ -115,10 +116,14 @@ async def test_a_key_of_another_account_is_refused_and_changes_nothing(
     ],
 )
 async def test_where_it_can_not_be_told_it_is_refused(
-    journal: Journal, emulator: Emulator, another_client: VoiceClient, ours: str | None, theirs: list[str]
+    journal: SQLiteJournal,
+    emulator: Emulator,
+    another_client: VoiceClient,
+    ours: str | None,
+    theirs: list[str],
 ) -> None:
     if ours is None:
-        await journal.transact(partial(Store.intend, entry=entry()))
+        await journal.intend(entry())
     else:
         await finish(journal, entry(), ours)
     has_another_key(emulator, *theirs)
@@ -127,7 +132,7 @@ async def test_where_it_can_not_be_told_it_is_refused(
 
 
 async def test_a_journal_without_voices_is_anybodys(
-    journal: Journal, emulator: Emulator, another_client: VoiceClient
+    journal: SQLiteJournal, emulator: Emulator, another_client: VoiceClient
 ) -> None:
     await journal.transact(lambda store: store.failed(entry(0), "failed", "No."))
     has_another_key(emulator, "speech:name:theirs:x")
@@ -135,7 +140,7 @@ async def test_a_journal_without_voices_is_anybodys(
 
 
 async def test_no_byte_of_it_tells_either_key(
-    journal: Journal, emulator: Emulator, another_client: VoiceClient
+    journal: SQLiteJournal, emulator: Emulator, another_client: VoiceClient
 ) -> None:
     has_another_key(emulator)
     await resumed(journal, another_client)
@@ -146,10 +151,12 @@ async def test_no_byte_of_it_tells_either_key(
 
 
 async def test_what_is_kept_of_a_key_is_another_thing_each_time(
-    journal: Journal, client: VoiceClient
+    journal: SQLiteJournal, client: VoiceClient
 ) -> None:
     kept = set()
     for _ in range(3):
         await resumed(journal, client)
-        kept.add(await journal.transact(partial(Store.fact, name="fingerprint")))
+        last = await journal.last_run()
+        assert last is not None
+        kept.add(last.fingerprint)
     assert (len(kept), {len(fingerprint) for fingerprint in kept}) == (3, {4})

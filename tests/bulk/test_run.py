@@ -175,18 +175,18 @@ async def test_whoever_takes_the_outcomes_may_change_tasks(client: VoiceClient) 
 
 @pytest.mark.parametrize("concurrency", [0, -1, 1.5, True, "3", None])
 async def test_a_concurrency_of_no_use_is_refused_at_once(client: VoiceClient, concurrency: Any) -> None:
-    with pytest.raises(ConfigurationError, match="concurrency takes a whole number from 1"):
+    with pytest.raises(ConfigurationError, match="concurrency must be a whole number, at least 1, got"):
         upload_many(client, [], concurrency=concurrency)
 
 
 @pytest.mark.parametrize("settle", [-1, "3", None, True, float("nan")])
 async def test_seconds_of_no_use_are_refused_at_once(client: VoiceClient, settle: Any) -> None:
-    with pytest.raises(ConfigurationError, match="settle takes seconds from 0"):
+    with pytest.raises(ConfigurationError, match="settle must be seconds, at least 0, got"):
         upload_many(client, [], settle=settle)
 
 
 async def test_what_is_no_iterable_is_refused_at_once(client: VoiceClient) -> None:
-    with pytest.raises(ConfigurationError, match="uploads takes an iterable of VoiceUpload, not int"):
+    with pytest.raises(ConfigurationError, match="uploads must be an iterable of VoiceUpload, not int"):
         upload_many(client, 3)  # type: ignore[arg-type] # on purpose
 
 
@@ -196,7 +196,7 @@ async def test_what_is_no_upload_ends_the_run(client: VoiceClient, emulator: Emu
     outcomes = upload_many(client, uploads, concurrency=1)
     assert [(await anext(outcomes)).index, (await anext(outcomes)).index] == [0, 1]
     with pytest.raises(
-        ConfigurationError, match=rf"gave a {type(strange).__name__} in place of VoiceUpload 2"
+        ConfigurationError, match=rf"VoiceUpload items only; item 2 is a {type(strange).__name__}"
     ):
         await anext(outcomes)
     assert stored(emulator) == once(2)

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.journals import begin, entry, files_of, finish, opened, records, uri_of
+from support.journals import RUN, absent, begin, entry, files_of, finish, opened, records, uri_of
 
+from siliconflow_voice.bulk import journal_file
 from siliconflow_voice.bulk import store as store_module
-from siliconflow_voice.bulk.store import Entry, Record, Store
+from siliconflow_voice.bulk.store import Entry, LastRun, Record, Store
 from siliconflow_voice.errors import JournalError
 
 Parts = tuple[str, str, str, str]
@@ -105,7 +106,7 @@ def test_another_programs_database_is_refused_and_left_as_it_is(tmp_path: Path) 
     connection.execute("CREATE TABLE songs (name)")
     connection.close()
     content = path.read_bytes()
-    with pytest.raises(JournalError, match=r"music\.db is no journal, but a database of another program"):
+    with pytest.raises(JournalError, match=r"music\.db is not a journal, but another program's database"):
         Store.open(path)
     assert ([file.name for file in tmp_path.iterdir()], path.read_bytes()) == (["music.db"], content)
 
@@ -114,14 +115,14 @@ def test_so_is_one_that_says_whose_it_is_and_is_empty(tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / "music.db")
     connection.execute("PRAGMA application_id = 7")
     connection.close()
-    with pytest.raises(JournalError, match="a database of another program"):
+    with pytest.raises(JournalError, match="another program's database"):
         Store.open(tmp_path / "music.db")
 
 
 def test_a_text_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("words\n" * 1000)
-    with pytest.raises(JournalError, match=r"notes\.txt is damaged, or is no journal"):
+    with pytest.raises(JournalError, match=r"notes\.txt is damaged, or is not a journal"):
         Store.open(path)
     assert path.read_text() == "words\n" * 1000
 
@@ -129,14 +130,14 @@ def test_a_text_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
 def test_a_journal_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     with opened(tmp_path / "journal") as store:
         store._connection.execute("PRAGMA user_version = 2")
-    with pytest.raises(JournalError, match="was written by a newer version of siliconflow_voice: use that"):
+    with pytest.raises(JournalError, match="was written by a newer version of siliconflow_voice: upgrade"):
         Store.open(tmp_path / "journal")
 
 
 def test_storage_where_no_log_can_be_kept_is_refused() -> None:
     connection = sqlite3.connect(":memory:")
     with pytest.raises(JournalError, match="on storage where SQLite can't keep a write-ahead log"):
-        store_module._prepare(connection, Path("journal"))
+        journal_file._prepare(connection, Path("journal"), "")
     connection.close()
 
 
@@ -176,24 +177,24 @@ def test_an_upload_that_was_begun_is_unknown_until_its_end_is_told(tmp_path: Pat
     with opened(tmp_path / "journal") as store:
         begin(store, *entries)
         with store.transaction():
-            store.failed(entries[0], "sent", "Its answer was lost.")
+            store.failed(entries[0], "unknown", "Its answer was lost.")
             store.done(entries[0].key, "uploaded", "speech:a:b:c", trace_id="ti_1", attempts=2)
             store.failed(entries[1], "failed", "HTTP 400: no.", trace_id="ti_2", attempts=1)
-            store.failed(entries[2], "sent", "Its answer was lost.", attempts=3)
-            store.not_stored(entries[3].key)
+            store.failed(entries[2], "unknown", "Its answer was lost.", attempts=3)
+            absent(store, entries[3].key)
         told = [
             (record.state, record.uri, record.error, record.trace_id, record.attempts)
             for record in records(store)
         ]
         with store.transaction():
             assert [record.key for record in store.unknown()] == [entries[2].key, entries[4].key]
-            assert store.counts() == {"uploaded": 1, "failed": 1, "sent": 2, "pending": 1}
+            assert store.counts() == {"uploaded": 1, "failed": 1, "unknown": 2, "pending": 1}
     assert told == [
         ("uploaded", "speech:a:b:c", None, "ti_1", 2),
         ("failed", None, "HTTP 400: no.", "ti_2", 1),
-        ("sent", None, "Its answer was lost.", None, 3),
+        ("unknown", None, "Its answer was lost.", None, 3),
         ("pending", None, None, None, 0),
-        ("sent", None, None, None, 0),
+        ("unknown", None, None, None, 0),
     ]
 
 
@@ -211,7 +212,7 @@ def test_one_that_is_begun_again_forgets_its_failure_and_is_called_as_it_is_now(
         begin(store, entry(audio="moved.mp3"))
         [record] = records(store)
     assert (record.state, record.audio, record.error, record.trace_id, record.attempts) == (
-        "sent",
+        "unknown",
         "moved.mp3",
         None,
         None,
@@ -237,10 +238,10 @@ def test_what_has_its_uri_never_loses_it_nor_is_unknown_again(orders: list[tuple
                 store.done(upload.key, "uploaded", uri_of(upload))
                 expected[number] = "uploaded"
             case "absent" if number in expected:
-                store.not_stored(upload.key)
+                absent(store, upload.key)
                 expected[number] = "uploaded" if expected[number] == "uploaded" else "pending"
             case "intend" | "failed" | "open":
-                state = {"intend": "sent", "failed": "failed", "open": "sent"}[order]
+                state = {"intend": "unknown", "failed": "failed", "open": "unknown"}[order]
                 if order == "intend":
                     store.intend(upload)
                 else:
@@ -298,10 +299,13 @@ def test_records_come_in_pages_in_the_order_in_which_they_were_begun(tmp_path: P
     assert names == [["narrator-3", "narrator-1"], ["narrator-2"]]
 
 
-@pytest.mark.parametrize("value", ["words", b"\0\xff", ""])
-def test_a_fact_is_kept_until_it_is_replaced(tmp_path: Path, value: str | bytes) -> None:
-    with opened(tmp_path / "journal") as store, store.transaction():
-        assert store.fact("address") is None
-        store.set_fact("address", "another")
-        store.set_fact("address", value)
-        assert store.fact("address") == value
+def test_what_a_run_left_is_kept_until_the_next_one(tmp_path: Path) -> None:
+    upload = entry()
+    with opened(tmp_path / "journal") as store:
+        assert store.last_run() is None
+        begin(store, upload)
+        for run in (RUN, LastRun("http://[::1]", b"", b"1234", 600.0, b"")):
+            with store.transaction():
+                store.begin_run(run, {upload.key: "speech:a:b:c"}, [])
+            assert store.last_run() == run
+        assert [(record.state, record.uri) for record in records(store)] == [("recovered", "speech:a:b:c")]

@@ -53,7 +53,7 @@ def state_of(path: Path) -> State:
         held = records(store)
         with store.transaction():
             assert [store.find(record.key) for record in held] == held
-            assert store.unknown() == [record for record in held if record.state == "sent"]
+            assert store.unknown() == [record for record in held if record.state == "unknown"]
     return [(record.custom_name, record.state, record.uri) for record in held]
 
 
@@ -110,7 +110,7 @@ def test_it_is_so_after_it_was_opened_and_left_again(left: Left, tmp_path: Path)
         with opened(copy) as store:
             begin(store, entry(100))
             copy = copy_of(copy, tmp_path / again)
-    assert state_of(copy) == [*left.states[-1], ("narrator-100", "sent", None)]
+    assert state_of(copy) == [*left.states[-1], ("narrator-100", "unknown", None)]
 
 
 @settings(deadline=None, max_examples=60)
@@ -188,7 +188,7 @@ def test_one_that_lost_all_is_not_taken_for_new_if_its_log_shows_that(
     copy = Left(copy_of(left.path, tmp_path / "copy"), left.states)
     lose(copy.path)
     before = copy.log.read_bytes()
-    with pytest.raises(JournalError, match="is damaged: it is missing or empty, but open-wal, which belongs"):
+    with pytest.raises(JournalError, match="is damaged: it is missing or empty, but its log open-wal is not"):
         Store.open(copy.path)
     assert copy.log.read_bytes() == before
 
@@ -281,4 +281,4 @@ def test_a_journal_whose_making_was_interrupted_is_made_to_its_end(tmp_path: Pat
     os.truncate(f"{begun}-wal", HEADER + FRAME)
     with opened(begun) as store:
         begin(store, entry())
-    assert state_of(begun) == [("narrator-0", "sent", None)]
+    assert state_of(begun) == [("narrator-0", "unknown", None)]

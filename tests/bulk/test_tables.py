@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from support.manifests import uploads
 from support.terminal import files, table
 
+from siliconflow_voice.bulk.lines import trim
 from siliconflow_voice.bulk.tables import TableFormat, TableWriter, is_table_of, table_format
 
 COLUMNS = ["audio", "custom_name", "text"]
@@ -196,4 +197,5 @@ async def test_whatever_its_cells_are_a_table_reads_back_as_a_manifest(
     path = tmp_path_factory.mktemp("table") / "t.csv"
     cells = {"audio": audio, "custom_name": custom_name, "text": text}
     write(path, cells)
-    assert [upload.cells for upload in await uploads(path)] == [cells]
+    # A row of nothing is not read as one.
+    assert [upload.cells for upload in await uploads(path)] == [cells] * any(map(trim, cells.values()))

@@ -37,7 +37,7 @@ async def test_each_problem_is_told_with_its_line_and_column(tmp_path: Path, cap
     assert out[:3] == [
         f"line 3, column audio: {tmp_path / 'missing-1.mp3'} can't be read: no such file or directory",
         "line 5, column custom_name: 'bad name' does not match [A-Za-z0-9_-]{1,64}: it has ' '",
-        "line 6 has 2 cells, and the header has 4",
+        "line 6 has 2 cells, and the header has 4: the column text is missing",
     ]
     assert out[3] == "5 rows, 3 problems. Nothing was sent."
 

@@ -71,7 +71,7 @@ async def test_a_journal_of_another_account_stops_it(
     async with Emulator(api_key="sk-test-of-another", account="another", port=0) as other:
         assert await bulk(manifest, base_url=other.base_url) == 3
         assert other.voices == []
-    assert f"voices.journal is of uploads to {address}, not to http" in capsys.readouterr().out
+    assert f"voices.journal records uploads to {address}, not to http" in capsys.readouterr().out
 
 
 async def test_a_journal_in_no_folder_stops_it(

@@ -27,7 +27,7 @@ async def complaint(capsys: Captured, manifest: Path, **options: Any) -> str:
     [
         ("none.csv", None, "manifest: none.csv can't be read: "),
         ("folder.csv", "/", "manifest: folder.csv "),
-        ("voices.txt", "", "manifest: voices.txt is none of .csv, .jsonl, .ndjson"),
+        ("voices.doc", "", "manifest: voices.doc is not a supported kind of table"),
         ("empty.csv", "", "manifest: empty.csv is empty"),
         ("a.csv", "audio,text\n", "manifest: a.csv line 1 lacks the column custom_name"),
         ("[red]\x1b.csv", None, r"manifest: [red]\x1b.csv can't be read: "),
@@ -63,12 +63,12 @@ async def test_a_manifest_of_another_encoding_is_refused_with_advice(
 ) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes("audio,custom_name,text\na.mp3,a,慢工\n".encode("gb18030"))
-    assert "(--manifest-encoding gb18030)" in await complaint(capsys, path)
+    assert "(--manifest-encoding), such as gb18030" in await complaint(capsys, path)
 
 
 async def test_an_encoding_that_is_none_is_refused(tmp_path: Path, address: str, capsys: Captured) -> None:
     problem = await complaint(capsys, voices(tmp_path), manifest_encoding="klingon")
-    assert problem == "encoding takes the name of one, such as utf-8 or gb18030, not 'klingon'."
+    assert problem == "encoding must be the name of a text encoding, such as utf-8 or gb18030, got 'klingon'."
 
 
 async def test_without_a_key_nothing_is_begun(

@@ -13,9 +13,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from siliconflow_voice import cli
-from siliconflow_voice.bulk.bookkeeping import Bookkeeping
+from siliconflow_voice.bulk.sqlite import SQLiteJournal
 from siliconflow_voice.bulk.store import Store
-from siliconflow_voice.bulk.writer import Writer
 from siliconflow_voice.calls import call
 from siliconflow_voice.transport.payload import Transfer
 
@@ -59,23 +58,23 @@ def before_the_commit(blow: Blow) -> None:
 
 def after_the_commit(blow: Blow) -> None:
     """Before anybody hears of it."""
-    original = Writer._answer
+    original = SQLiteJournal._answer
 
-    def answer(self: Writer, results: Any) -> None:
+    def answer(self: SQLiteJournal, results: Any) -> None:
         blow()
         original(self, results)
 
-    Writer._answer = answer  # type: ignore[method-assign] # to kill there
+    SQLiteJournal._answer = answer  # type: ignore[method-assign] # to kill there
 
 
 def before_the_first_byte(blow: Blow) -> None:
-    original = Bookkeeping.begins
+    original = SQLiteJournal.intend
 
-    async def begins(self: Bookkeeping, entry: Any) -> None:
+    async def intend(self: SQLiteJournal, entry: Any) -> None:
         await original(self, entry)
         blow()
 
-    Bookkeeping.begins = begins  # type: ignore[method-assign] # to kill there
+    SQLiteJournal.intend = intend  # type: ignore[method-assign] # to kill there
 
 
 def within_the_body(blow: Blow) -> None:
@@ -89,13 +88,13 @@ def within_the_body(blow: Blow) -> None:
 
 def before_the_record(blow: Blow) -> None:
     """Between the answer and the commit of its uri."""
-    original = Bookkeeping.made
+    original = SQLiteJournal.done
 
-    async def made(self: Bookkeeping, entry: Any, voice: Any) -> None:
+    async def done(self: SQLiteJournal, entry: Any, voice: Any) -> None:
         blow()
         await original(self, entry, voice)
 
-    Bookkeeping.made = made  # type: ignore[method-assign] # to kill there
+    SQLiteJournal.done = done  # type: ignore[method-assign] # to kill there
 
 
 MOMENTS: dict[str, Callable[[Blow], None]] = {

@@ -11,18 +11,21 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, closing, contextmanager
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import NoReturn
 
 from attrs import define, field
 
-from siliconflow_voice.bulk.store import Entry, Record, Store
-from siliconflow_voice.bulk.writer import Writer
+from siliconflow_voice.bulk.journal import Journal
+from siliconflow_voice.bulk.sqlite import SQLiteJournal
+from siliconflow_voice.bulk.store import Entry, LastRun, Record, Store
 from siliconflow_voice.uploads.values import DEFAULT_MODEL
 from support.recordings import TEXT
 
 _HOLD = """
 import sys
+from math import inf
 from pathlib import Path
 from siliconflow_voice.bulk.store import Entry, Store
 store = Store.open(Path(sys.argv[1]))
@@ -34,6 +37,7 @@ store.close()
 """
 _TRY = """
 import sys
+from math import inf
 from pathlib import Path
 from siliconflow_voice.bulk.store import Store
 from siliconflow_voice.errors import JournalError
@@ -78,6 +82,14 @@ def finish(store: Store, *entries: Entry) -> None:
     with store.transaction():
         for upload in entries:
             store.done(upload.key, "uploaded", uri_of(upload))
+
+
+RUN = LastRun("http://127.0.0.1", b"\0\xff", b"", inf, b"\xff" * 8)
+
+
+def absent(store: Store, *keys: bytes) -> None:
+    """Record that uploads made no voices, as a run does that has looked for them."""
+    store.begin_run(RUN, {}, keys)
 
 
 def records(store: Store) -> list[Record]:
@@ -159,14 +171,20 @@ def unwritable(path: Path) -> Generator[bool, None, None]:
 
 
 @asynccontextmanager
-async def writing(path: Path) -> AsyncGenerator[Writer, None]:
-    writer = Writer(path)
-    await writer.open()
+async def writing(path: Path) -> AsyncGenerator[SQLiteJournal, None]:
+    journal = SQLiteJournal(path)
+    await journal.open()
     try:
-        yield writer
+        yield journal
     finally:
-        await writer.close()
-        await asyncio.to_thread(writer._thread.join)
+        await journal.close()
+        await asyncio.to_thread(journal._thread.join)
+
+
+def file_of(journal: Journal) -> SQLiteJournal:
+    """Return what an open journal does its work with."""
+    assert journal._opened is not None
+    return journal._opened
 
 
 def intend(number: int) -> Callable[[Store], None]:

@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.journals import Blocker, copy_of, fail, found, intend, writing
 
-from siliconflow_voice.bulk import writer as writer_module
+from siliconflow_voice.bulk import sqlite
+from siliconflow_voice.bulk.sqlite import SQLiteJournal
 from siliconflow_voice.bulk.store import Store
-from siliconflow_voice.bulk.writer import Writer
 from siliconflow_voice.errors import JournalError
 
 
-async def commits_of(writer: Writer) -> list[str]:
+async def commits_of(journal: SQLiteJournal) -> list[str]:
     """Give a list that grows with each commit from now on."""
     commits: list[str] = []
 
@@ -22,7 +22,7 @@ async def commits_of(writer: Writer) -> list[str]:
         if statement == "COMMIT":
             commits.append(statement)
 
-    await writer.run(lambda store: store._connection.set_trace_callback(trace))
+    await journal.transact(lambda store: store._connection.set_trace_callback(trace))
     commits.clear()  # that of the order itself
     return commits
 
@@ -36,12 +36,12 @@ def test_what_is_answered_is_on_the_disk(sizes: list[int], tmp_path_factory: pyt
         names: list[str] = []
 
         async def order(number: int) -> None:
-            await writer.run(intend(number))
+            await journal.transact(intend(number))
             names.append(f"narrator-{number}")
             copy = copy_of(folder / "journal", folder / f"after {number}")
             assert set(found(copy)) >= set(names)
 
-        async with writing(folder / "journal") as writer:
+        async with writing(folder / "journal") as journal:
             for size in sizes:
                 async with asyncio.TaskGroup() as group:
                     for number in range(len(names), len(names) + size):
@@ -53,9 +53,9 @@ def test_what_is_answered_is_on_the_disk(sizes: list[int], tmp_path_factory: pyt
 
 async def test_nothing_is_answered_before_it_is_committed(tmp_path: Path) -> None:
     blocker = Blocker()
-    async with writing(tmp_path / "journal") as writer:
-        first = asyncio.create_task(writer.run(intend(0)))
-        blocked = asyncio.create_task(writer.run(blocker))
+    async with writing(tmp_path / "journal") as journal:
+        first = asyncio.create_task(journal.transact(intend(0)))
+        blocked = asyncio.create_task(journal.transact(blocker))
         await blocker.reached.wait()
         for _ in range(10):
             await asyncio.sleep(0)
@@ -67,19 +67,19 @@ async def test_nothing_is_answered_before_it_is_committed(tmp_path: Path) -> Non
 
 
 async def test_an_answer_is_what_the_operation_gave(tmp_path: Path) -> None:
-    async with writing(tmp_path / "journal") as writer:
-        _, counts = await asyncio.gather(writer.run(intend(0)), writer.run(Store.counts))
-    assert counts == {"sent": 1}
+    async with writing(tmp_path / "journal") as journal:
+        _, counts = await asyncio.gather(journal.transact(intend(0)), journal.transact(Store.counts))
+    assert counts == {"unknown": 1}
 
 
 async def commits_of_a_pile(path: Path) -> int:
     """Have fifty orders pile up behind one, and count the commits of all."""
     blocker = Blocker()
-    async with writing(path) as writer:
-        commits = await commits_of(writer)
-        blocked = asyncio.create_task(writer.run(blocker))
+    async with writing(path) as journal:
+        commits = await commits_of(journal)
+        blocked = asyncio.create_task(journal.transact(blocker))
         await blocker.reached.wait()
-        piled = [asyncio.create_task(writer.run(intend(number))) for number in range(50)]
+        piled = [asyncio.create_task(journal.transact(intend(number))) for number in range(50)]
         await asyncio.sleep(0)
         blocker.go_on.set()
         await asyncio.gather(blocked, *piled)
@@ -92,16 +92,16 @@ async def test_orders_that_pile_up_are_committed_together_in_their_order(tmp_pat
 
 
 async def test_but_not_more_than_so_many_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer_module, "_MOST_AT_ONCE", 20)
+    monkeypatch.setattr(sqlite, "_MOST_AT_ONCE", 20)
     assert await commits_of_a_pile(tmp_path / "journal") == 1 + 3
 
 
 async def test_who_gives_up_waiting_disturbs_nobody_and_what_they_asked_for_is_done(tmp_path: Path) -> None:
     blocker = Blocker()
-    async with writing(tmp_path / "journal") as writer:
-        blocked = asyncio.create_task(writer.run(blocker))
+    async with writing(tmp_path / "journal") as journal:
+        blocked = asyncio.create_task(journal.transact(blocker))
         await blocker.reached.wait()
-        piled = [asyncio.create_task(writer.run(intend(number))) for number in range(3)]
+        piled = [asyncio.create_task(journal.transact(intend(number))) for number in range(3)]
         await asyncio.sleep(0)
         piled[1].cancel()
         blocked.cancel()
@@ -120,16 +120,18 @@ async def test_an_operation_that_fails_takes_what_was_with_it_and_comes_after_it
     tmp_path: Path,
 ) -> None:
     blocker = Blocker()
-    async with writing(tmp_path / "journal") as writer:
-        await writer.run(intend(0))
-        blocked = asyncio.create_task(writer.run(blocker))
+    async with writing(tmp_path / "journal") as journal:
+        await journal.transact(intend(0))
+        blocked = asyncio.create_task(journal.transact(blocker))
         await blocker.reached.wait()
-        piled = [asyncio.create_task(writer.run(operation)) for operation in (intend(1), fail, intend(2))]
+        piled = [
+            asyncio.create_task(journal.transact(operation)) for operation in (intend(1), fail, intend(2))
+        ]
         await asyncio.sleep(0)
         blocker.go_on.set()
         answers = await asyncio.gather(blocked, *piled, return_exceptions=True)
         with pytest.raises(JournalError) as later:
-            await writer.run(intend(3))
+            await journal.transact(intend(3))
     failures = [*answers[1:], later.value]
     assert answers[0] == "blocked"
     assert {str(failure) for failure in failures} == {
@@ -143,31 +145,31 @@ async def test_an_operation_that_fails_takes_what_was_with_it_and_comes_after_it
 
 
 async def test_what_can_not_be_written_fails_all_that_comes_after_it(tmp_path: Path) -> None:
-    async with writing(tmp_path / "journal") as writer:
-        await writer.run(intend(0))
-        await writer.run(lambda store: store._connection.execute("PRAGMA max_page_count = 1"))
+    async with writing(tmp_path / "journal") as journal:
+        await journal.transact(intend(0))
+        await journal.transact(lambda store: store._connection.execute("PRAGMA max_page_count = 1"))
         failures = await asyncio.gather(
-            *[writer.run(intend(number)) for number in range(1, 100)], return_exceptions=True
+            *[journal.transact(intend(number)) for number in range(1, 100)], return_exceptions=True
         )
         with pytest.raises(JournalError, match="the disk is full"):
-            await writer.run(Store.counts)
+            await journal.transact(Store.counts)
     written = [type(failure) for failure in failures].count(type(None))
     assert found(tmp_path / "journal") == [f"narrator-{number}" for number in range(written + 1)]
 
 
 @pytest.mark.parametrize("name", ["journal", "journal-wal"])
 async def test_a_file_that_is_gone_is_never_said_to_be_written(tmp_path: Path, name: str) -> None:
-    async with writing(tmp_path / "journal") as writer:
-        await writer.run(intend(0))
+    async with writing(tmp_path / "journal") as journal:
+        await journal.transact(intend(0))
         (tmp_path / name).unlink()
         for number in (1, 2):
             with pytest.raises(JournalError, match=f"/{name} was deleted during the run"):
-                await writer.run(intend(number))
+                await journal.transact(intend(number))
 
 
 async def test_an_error_of_the_journal_keeps_its_cause(tmp_path: Path) -> None:
-    async with writing(tmp_path / "journal") as writer:
+    async with writing(tmp_path / "journal") as journal:
         for _ in range(2):
             with pytest.raises(JournalError, match="no such table: songs") as caught:
-                await writer.run(lambda store: store._connection.execute("SELECT * FROM songs"))
+                await journal.transact(lambda store: store._connection.execute("SELECT * FROM songs"))
             assert type(caught.value.__cause__).__name__ == "OperationalError"

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from siliconflow_voice.bulk import filesystems
-from siliconflow_voice.bulk.filesystems import check, kind_of
+from siliconflow_voice.bulk import journal_file
+from siliconflow_voice.bulk.journal_file import check_filesystem, filesystem_of
 from siliconflow_voice.bulk.store import Store
 from siliconflow_voice.errors import JournalError
 
@@ -51,7 +51,7 @@ MOUNTS = r"""
     ],
 )
 def test_the_innermost_mount_says_what_a_path_is_on(path: str, kind: str) -> None:
-    assert kind_of(path, MOUNTS) == kind
+    assert filesystem_of(path, MOUNTS) == kind
 
 
 @pytest.mark.parametrize(
@@ -60,12 +60,13 @@ def test_the_innermost_mount_says_what_a_path_is_on(path: str, kind: str) -> Non
 )
 def test_a_line_that_makes_no_sense_is_passed_over(line: str) -> None:
     assert (
-        kind_of("/mnt/nfs/voices.journal", f"{line}\n27 1 254:0 / / rw - ext4 /dev/vda rw\n{line}") == "ext4"
+        filesystem_of("/mnt/nfs/voices.journal", f"{line}\n27 1 254:0 / / rw - ext4 /dev/vda rw\n{line}")
+        == "ext4"
     )
 
 
 def test_a_table_without_the_path_tells_nothing() -> None:
-    assert kind_of("/home/me", "41 27 0:45 / /mnt rw - nfs files rw\n") is None
+    assert filesystem_of("/home/me", "41 27 0:45 / /mnt rw - nfs files rw\n") is None
 
 
 @given(
@@ -74,8 +75,8 @@ def test_a_table_without_the_path_tells_nothing() -> None:
 def test_whatever_a_folder_is_called_it_is_found(name: str) -> None:
     written = "".join(f"\\{ord(letter):03o}" if letter in " \t\n\\" else letter for letter in name)
     mounts = f"27 1 254:0 / / rw - ext4 /dev/vda rw\n41 27 0:45 / /mnt/{written} rw - nfs files rw\n"
-    assert kind_of(f"/mnt/{name}/voices.journal", mounts) == "nfs"
-    assert kind_of(f"/mnt/{name}_/voices.journal", mounts) == "ext4"
+    assert filesystem_of(f"/mnt/{name}/voices.journal", mounts) == "nfs"
+    assert filesystem_of(f"/mnt/{name}_/voices.journal", mounts) == "ext4"
 
 
 def mounted_as(kind: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,7 +86,7 @@ def mounted_as(kind: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None
         b"27 1 254:0 / / rw - ext4 /dev/vda rw\n41 27 0:45 / %b rw,relatime shared:19 - %b files:/voices rw\n"
         % (os.fsencode(folder), kind.encode())
     )
-    monkeypatch.setattr(filesystems, "_MOUNTS", table)
+    monkeypatch.setattr(journal_file, "_MOUNTS", table)
 
 
 @pytest.mark.parametrize("kind", ["nfs", "nfs4", "cifs", "smb3", "fuse.sshfs", "fuse.rclone", "fuse.gcsfuse"])
@@ -97,7 +98,7 @@ def test_a_network_filesystem_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
         Store.open(folder / "journal")
     assert caught.value.message == (
         f"The journal {folder}/journal would be on a network filesystem ({kind}), where neither locks nor "
-        f"writes are to be relied on: put it on a local disk"
+        f"writes are reliable: put it on a local disk"
     )
     assert list(folder.iterdir()) == []
 
@@ -109,7 +110,7 @@ def test_a_local_one_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kin
     folder = tmp_path / "near"
     folder.mkdir()
     mounted_as(kind, folder, monkeypatch)
-    check(folder / "journal")
+    check_filesystem(folder / "journal")
 
 
 def test_it_is_looked_at_where_a_link_leads_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,7 +118,7 @@ def test_it_is_looked_at_where_a_link_leads_to(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "link").symlink_to("far")
     mounted_as("nfs", tmp_path / "far", monkeypatch)
     with pytest.raises(JournalError, match="network filesystem"):
-        check(tmp_path / "link" / "journal")
+        check_filesystem(tmp_path / "link" / "journal")
 
 
 def test_a_name_that_is_no_text_is_found_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,13 +126,13 @@ def test_a_name_that_is_no_text_is_found_too(tmp_path: Path, monkeypatch: pytest
     folder.mkdir()
     mounted_as("nfs", folder, monkeypatch)
     with pytest.raises(JournalError, match="network filesystem"):
-        check(folder / "journal")
+        check_filesystem(folder / "journal")
 
 
 def test_where_no_table_of_mounts_is_all_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(filesystems, "_MOUNTS", tmp_path / "missing")
-    check(tmp_path / "journal")
+    monkeypatch.setattr(journal_file, "_MOUNTS", tmp_path / "missing")
+    check_filesystem(tmp_path / "journal")
 
 
 def test_the_folder_of_the_tests_passes(tmp_path: Path) -> None:
-    check(tmp_path / "journal")
+    check_filesystem(tmp_path / "journal")

@@ -7,18 +7,20 @@ from pathlib import Path
 import pytest
 from support.journals import Blocker, begin, entry, fail, found, intend, opened, records, writing
 
+from siliconflow_voice.bulk.sqlite import SQLiteJournal
 from siliconflow_voice.bulk.store import Store
-from siliconflow_voice.bulk.writer import Writer
 from siliconflow_voice.errors import JournalError
 
 
 async def test_closing_finishes_what_was_asked_for(tmp_path: Path) -> None:
     blocker = Blocker()
-    writer = Writer(tmp_path / "journal")
-    await writer.open()
-    orders = [asyncio.create_task(writer.run(operation)) for operation in (blocker, intend(0), intend(1))]
+    journal = SQLiteJournal(tmp_path / "journal")
+    await journal.open()
+    orders = [
+        asyncio.create_task(journal.transact(operation)) for operation in (blocker, intend(0), intend(1))
+    ]
     await blocker.reached.wait()
-    closing = asyncio.create_task(writer.close())
+    closing = asyncio.create_task(journal.close())
     await asyncio.sleep(0)
     assert not closing.done()
     blocker.go_on.set()
@@ -29,12 +31,12 @@ async def test_closing_finishes_what_was_asked_for(tmp_path: Path) -> None:
 
 async def test_what_fails_last_of_all_does_not_hold_up_the_end(tmp_path: Path) -> None:
     blocker = Blocker()
-    writer = Writer(tmp_path / "journal")
-    await writer.open()
-    blocked = asyncio.create_task(writer.run(blocker))
+    journal = SQLiteJournal(tmp_path / "journal")
+    await journal.open()
+    blocked = asyncio.create_task(journal.transact(blocker))
     await blocker.reached.wait()
-    last = asyncio.create_task(writer.run(fail))
-    closing = asyncio.create_task(writer.close())
+    last = asyncio.create_task(journal.transact(fail))
+    closing = asyncio.create_task(journal.close())
     await asyncio.sleep(0)
     blocker.go_on.set()
     await asyncio.gather(blocked, closing)
@@ -52,10 +54,10 @@ async def test_a_file_that_can_not_be_closed_is_an_error(
         raise OSError("no more")
 
     monkeypatch.setattr(Store, "close", close_and_fail)
-    writer = Writer(tmp_path / "journal")
-    await writer.open()
+    journal = SQLiteJournal(tmp_path / "journal")
+    await journal.open()
     with pytest.raises(JournalError, match=r"can't be used: OSError\('no more'\)"):
-        await writer.close()
+        await journal.close()
 
 
 async def test_after_a_failure_it_is_none_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,29 +68,29 @@ async def test_after_a_failure_it_is_none_of_its_own(tmp_path: Path, monkeypatch
         raise OSError("no more")
 
     monkeypatch.setattr(Store, "close", close_and_fail)
-    async with writing(tmp_path / "journal") as writer:
+    async with writing(tmp_path / "journal") as journal:
         with pytest.raises(JournalError, match="no such thing"):
-            await writer.run(fail)
+            await journal.transact(fail)
 
 
 async def test_what_is_asked_of_a_journal_that_can_not_be_opened_fails(tmp_path: Path) -> None:
     with opened(tmp_path / "journal"):
-        writer = Writer(tmp_path / "journal")
-        early = writer.run(intend(0))
+        journal = SQLiteJournal(tmp_path / "journal")
+        early = journal.transact(intend(0))
         with pytest.raises(JournalError, match="in use"):
-            await writer.open()
-        answers = await asyncio.gather(early, writer.run(intend(1)), return_exceptions=True)
-        await writer.close()
+            await journal.open()
+        answers = await asyncio.gather(early, journal.transact(intend(1)), return_exceptions=True)
+        await journal.close()
     assert [str(answer) for answer in answers] == [
         f"The journal {tmp_path}/journal is in use by another run."
     ] * 2
 
 
 async def test_whatever_goes_wrong_in_opening_is_told(tmp_path: Path) -> None:
-    writer = Writer(tmp_path / "jour\0nal")
+    journal = SQLiteJournal(tmp_path / "jour\0nal")
     with pytest.raises(JournalError, match=r"can't be used: ValueError\('.*embedded null"):
-        await writer.open()
-    await writer.close()
+        await journal.open()
+    await journal.close()
 
 
 def test_a_loop_that_has_ended_is_nothing_to_the_thread(tmp_path: Path) -> None:
@@ -99,25 +101,25 @@ def test_a_loop_that_has_ended_is_nothing_to_the_thread(tmp_path: Path) -> None:
         assert go_on.wait(30)
         store.intend(entry())
 
-    async def run() -> Writer:
-        writer = Writer(tmp_path / "journal")
-        await writer.open()
-        order = asyncio.create_task(writer.run(block))
+    async def run() -> SQLiteJournal:
+        journal = SQLiteJournal(tmp_path / "journal")
+        await journal.open()
+        order = asyncio.create_task(journal.transact(block))
         await asyncio.to_thread(reached.wait, 30)
         order.cancel()
-        return writer
+        return journal
 
-    writer = asyncio.run(run())
+    journal = asyncio.run(run())
     go_on.set()
-    writer.leave()
-    writer._thread.join(30)
-    assert not writer._thread.is_alive()
+    journal.leave()
+    journal._thread.join(30)
+    assert not journal._thread.is_alive()
     with opened(tmp_path / "journal") as store:
         assert [record.custom_name for record in records(store)] == ["narrator-0"]
         begin(store, entry(1))
 
 
 async def test_its_thread_ends_with_it_and_keeps_no_process_alive(tmp_path: Path) -> None:
-    async with writing(tmp_path / "journal") as writer:
-        thread = writer._thread
+    async with writing(tmp_path / "journal") as journal:
+        thread = journal._thread
     assert (thread.name, thread.daemon, thread.is_alive()) == ("siliconflow-voice-journal", True, False)
