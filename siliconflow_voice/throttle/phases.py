@@ -150,7 +150,7 @@ class Reopened:
     shut_at: float
     """When it was closed still: if a window has begun since, then after this."""
     opened_at: float
-    until: float = math.inf
+    tells_until: float = math.inf
     """When there would be room in any case: from then on, what is accepted tells nothing."""
     taken: float = 0.0
     at_once: float = field(factory=lambda: AGAIN)
@@ -158,7 +158,7 @@ class Reopened:
 
     def ready_at(self, now: float, cost: float) -> float | None:
         traffic = self.traffic
-        enough = self.taken + traffic.cost_in_flight + cost > self.limit + _ROUNDING or now >= self.until
+        enough = self.taken + traffic.cost_in_flight + cost > self.limit + _ROUNDING or now >= self.tells_until
         return None if traffic.in_flight and (enough or traffic.in_flight >= self.at_once) else now
 
     def admitted(self, now: float, permit: Permit) -> None:
@@ -167,7 +167,7 @@ class Reopened:
     def accepted(self, now: float, permit: Permit) -> Phase:
         self.at_once += 1
         self.taken += permit.cost
-        return self if self.taken < self.limit - _ROUNDING and now < self.until else self._over(now)
+        return self if self.taken < self.limit - _ROUNDING and now < self.tells_until else self._over(now)
 
     def late(self, permit: Permit, *, accepted: bool) -> None:
         """Learn nothing: a probe is sent when nothing else is under way."""
@@ -192,7 +192,7 @@ class Reopened:
                 check=self.opened_at - self.closure.closed_at,
                 trial_at=trial_at,
             )
-        if self.until < math.inf:
+        if self.tells_until < math.inf:
             return Window(traffic, max(self.limit, traffic.ledger.accepted), trial_at=trial_at)
         return self.closure.evenly(traffic, now, self.taken)
 

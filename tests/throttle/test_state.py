@@ -4,7 +4,7 @@ import asyncio
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.gates import gate_of, now, pass_through, passing
 from support.virtual_time import virtual_time
@@ -44,6 +44,7 @@ def send(each: Limiter, meter: QuotaMeter, clock: float, *, offset: float = 0.0,
 @pytest.mark.parametrize("quota", QUOTAS)
 @settings(deadline=None, max_examples=30)
 @given(before=st.integers(0, 150), offset=st.sampled_from([0.0, -8192.0, 1048576.0]), stumble=st.booleans())
+@example(before=56, offset=1048576.0, stumble=True)  # it was opened again: all that is a time must move along
 def test_one_that_was_loaded_under_another_clock_goes_on_as_the_other_would(
     quota: Quota, before: int, offset: float, stumble: bool
 ) -> None:
