@@ -31,6 +31,7 @@ T = TypeVar("T")
 
 _ROWS_AT_ONCE = 256
 _CHARACTERS_AT_ONCE = 1 << 20
+_MOST_NAMES = 1000
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]+://|data:", re.IGNORECASE)
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -103,9 +104,15 @@ class Manifest:
         self._root = Path(self.path).parent if root is None else Path(_path("root", root))
         self._allow_outside = allow_outside
         self._defaults = {"model": model, "encoding": upload_encoding}
+        self._names = dict[str, None]()
 
     def __repr__(self) -> str:
         return f"Manifest({self.path!r})"
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns that the last :meth:`scan` found: all of them, at most 1,000."""
+        return tuple(self._names)
 
     async def scan(self) -> int:
         """Read all of the file once, and count its rows, the wrong ones included.
@@ -114,7 +121,8 @@ class Manifest:
             InvalidUploadError: Of ``manifest``: the file can't be read, it has bytes that are not of its
                 encoding, or its header is wrong.
         """
-        async with aclosing(self._read(self._check_decoded)) as chunks:
+        self._names.clear()
+        async with aclosing(self._read(self._scanned)) as chunks:
             rows = 0
             async for chunk in chunks:
                 rows += len(chunk)
@@ -154,9 +162,12 @@ class Manifest:
     def _where(self, row: Row) -> str:
         return f"{self.path} line {row.line}"
 
-    def _check_decoded(self, row: Row) -> None:
+    def _scanned(self, row: Row) -> None:
         if not row.decoded:
             raise InvalidUploadError("manifest", f"{self._where(row)} {row.problem}")
+        for name in row.values:
+            if name not in self._names and len(self._names) < _MOST_NAMES and not _SURROGATE.search(name):
+                self._names[name] = None
 
     def _upload(self, row: Row) -> ManifestUpload:
         texts: dict[str, str] = {}
@@ -242,8 +253,8 @@ def _cells(values: Mapping[str, object]) -> dict[str, str]:
     for name, value in values.items():
         if isinstance(value, str):
             text = value
-        elif isinstance(value, bool | int | float) and name not in {*NEEDED, *OPTIONAL}:
-            text = json.dumps(value)
+        elif name not in {*NEEDED, *OPTIONAL} and isinstance(value, bool | int | float | list | dict):
+            text = json.dumps(value, ensure_ascii=False)
         else:
             continue
         if not _SURROGATE.search(name + text):

@@ -141,7 +141,7 @@ async def bulk(
     again = files.how_to_run_again(manifest, root=rows.root, encoding=rows.manifest_encoding)
     journal, failures = files.journal_of(manifest), files.failures_of(manifest)
     files.check(manifest, connection.api_key_file)
-    outputs = Outputs(results=files.results, failures=failures)
+    outputs = Outputs(results=files.results, failures=failures, columns=source.columns)
     stats, interruption = Stats(total), Interruption()
     progress = progress_on(stdout, stats, manifest, failures=failures, as_json=json)
     client = connection.client(throttle=limits.throttle(), on_event=stats.event)

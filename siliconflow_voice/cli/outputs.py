@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -21,7 +21,8 @@ _COLUMNS = [
     *("line", "audio", "custom_name", "text", "model"),
     *("status", "uri", "error", "attempts", "trace_id", "bytes"),
 ]
-_MANIFEST = ["audio", "custom_name", "text", "model", "encoding", "line", "error"]
+_MANIFEST = ["audio", "custom_name", "text", "model", "encoding"]
+_ADDED = ["line", "error"]
 # So many failures are kept for the report.
 _SAMPLE = 200
 
@@ -75,18 +76,21 @@ class Outputs:
     Args:
         results: The file for all outcomes, or None for none.
         failures: The file for the failures.
+        columns: The manifest's columns: its own are in the failures too, as they were.
 
     Raises:
         ConfigurationError: *results* ends with neither ``.csv`` nor ``.jsonl``.
     """
 
-    def __init__(self, *, results: Path | None, failures: Path) -> None:
+    def __init__(self, *, results: Path | None, failures: Path, columns: Sequence[str] = ()) -> None:
         self.sample: list[FailedRow] = []
         """The first failures."""
         self.error: SiliconFlowError | None = None
         """What went wrong first."""
         self._results = None if results is None else _results_to(results)
-        self._failures = TableWriter(failures, _MANIFEST, "csv")
+        own = [name for name in columns if name not in {*_MANIFEST, *_ADDED}]
+        self._columns = [*_MANIFEST, *own, *_ADDED]
+        self._failures = TableWriter(failures, self._columns, "csv")
 
     @property
     def failures(self) -> Path | None:
@@ -122,7 +126,7 @@ class Outputs:
                     table.commit()
         if complete and not self._failures.committed:
             with self._writing(self._failures):
-                if is_table_of(self._failures.path, _MANIFEST):
+                if is_table_of(self._failures.path, self._columns):
                     self._failures.path.unlink()
 
     def _add(self, table: TableWriter, row: dict[str, Any]) -> None:

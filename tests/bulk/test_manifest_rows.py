@@ -146,7 +146,7 @@ async def test_lines_are_not_read_again_without_end(tmp_path: Path, monkeypatch:
         (
             json_file,
             '{"audio": "a.mp3", "custom_name": "a", "text": ["t"], "id": 7, "ok": true, "tags": ["x"]}',
-            {"audio": "a.mp3", "custom_name": "a", "id": "7", "ok": "true"},
+            {"audio": "a.mp3", "custom_name": "a", "id": "7", "ok": "true", "tags": '["x"]'},
         ),
         (json_file, '{"audio": "a.mp3", "text": "\\ud800", "\\udfff": "x"}', {"audio": "a.mp3"}),
     ],

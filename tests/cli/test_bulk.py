@@ -63,6 +63,18 @@ async def test_failures_are_a_manifest_that_runs_again_once_mended(
     assert names(emulator) == expected(5)
 
 
+async def test_failures_have_the_columns_that_are_the_manifest_s_own(
+    tmp_path: Path, emulator: Emulator, address: str
+) -> None:
+    manifest = voices(tmp_path, 3, missing=[1])
+    lines = manifest.read_text("utf-8").splitlines()
+    own = ["speaker,note", "甲,", '乙,"a, b"', "丙,"]
+    manifest.write_text("".join(f"{a},{b}\n" for a, b in zip(lines, own, strict=True)), "utf-8")
+    assert await bulk(manifest) == 1
+    [row] = table(tmp_path / "voices.failures.csv")
+    assert (row["audio"], row["speaker"], row["note"]) == ("missing-1.mp3", "乙", "a, b")
+
+
 async def test_what_was_mended_among_the_failures_is_not_uploaded_again_from_the_manifest(
     tmp_path: Path, emulator: Emulator, address: str
 ) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -54,10 +55,15 @@ def test_a_failure_is_shown_in_brief_and_harmlessly() -> None:
 
 
 def written(
-    folder: Path, *outcomes: UploadOutcome, results: str | None = None, complete: bool = False
+    folder: Path,
+    *outcomes: UploadOutcome,
+    results: str | None = None,
+    complete: bool = False,
+    columns: Sequence[str] = (),
 ) -> Outputs:
     """Write outcomes as a run does, into f.csv and the results."""
-    outputs = Outputs(results=None if results is None else folder / results, failures=folder / "f.csv")
+    to = None if results is None else folder / results
+    outputs = Outputs(results=to, failures=folder / "f.csv", columns=columns)
     for each in outcomes:
         outputs.write(each)
     outputs.close(complete=complete)
@@ -81,6 +87,17 @@ def test_results_of_another_format_are_refused(tmp_path: Path, name: str) -> Non
     with pytest.raises(ConfigurationError) as refused:
         Outputs(results=tmp_path / name, failures=tmp_path / "f.csv")
     assert str(refused.value) == f"--results must name a .csv or .jsonl file, got {name}."
+
+
+def test_failures_keep_the_manifest_s_own_columns(tmp_path: Path) -> None:
+    failed = outcome(9, "failed", speaker="甲")
+    columns = ["speaker", "audio", "line", "custom_name", "text", "note"]
+    assert written(tmp_path, failed, columns=columns).failures is not None
+    [row] = table(tmp_path / "f.csv")
+    assert list(row) == [
+        *("audio", "custom_name", "text", "model", "encoding", "speaker", "note", "line", "error")
+    ]
+    assert (row["speaker"], row["note"], row["line"]) == ("甲", "", "9")
 
 
 def test_failures_keep_their_cells_and_say_where_they_were_and_why(tmp_path: Path) -> None:
