@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -88,6 +88,17 @@ class Journal:
             JournalError: It can't be read.
         """  # noqa: D205 - one sentence
         return await self._open_file().counts()
+
+    async def records(self) -> AsyncGenerator[dict[str, Any], None]:
+        """Yield its uploads in the order in which they were begun, each with the fields of :meth:`export`.
+
+        Raises:
+            JournalError: It can't be read.
+        """
+        opened, last = self._open_file(), 0
+        while page := await opened.page(last, _PAGE):
+            for last, record in page:  # noqa: B007 - the next page begins behind it
+                yield _row(record)
 
     async def decide(self, *, sha256: str, custom_name: str, uri: str | None) -> bool:
         """Record what became of an upload that is ``unknown``, where no listing can show it.

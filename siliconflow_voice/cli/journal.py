@@ -1,0 +1,154 @@
+"""The command ``journal``: shows what a bulk run's journal knows, and records what only its owner knows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cyclopts import App
+
+from siliconflow_voice.bulk.journal import Journal
+from siliconflow_voice.cli.exits import ALL_DONE, SOME_FAILED
+from siliconflow_voice.cli.options import Flag
+from siliconflow_voice.cli.terminal import Stdout, shortened
+from siliconflow_voice.errors import ConfigurationError, SiliconFlowError
+
+__all__ = ["journal"]
+
+journal = App(name="journal", help="Show or correct the journal of bulk runs, while no run has it.")
+
+
+@journal.command
+async def counts(file: Path, /, *, json: Flag = False) -> int:
+    """Count the uploads of a journal by state.
+
+    Parameters
+    ----------
+    file
+        The journal, such as voices.journal.
+    json
+        Print one JSON object, for programs (default: off).
+    """
+    stdout = Stdout()
+    async with _existing(file) as opened:
+        found = await opened.counts()
+    if json:
+        stdout.event("counts", **found)
+    else:
+        for state, count in found.items():
+            stdout.write(f"{count:>9,}  {state}\n")
+    return _written(stdout)
+
+
+@journal.command
+async def records(file: Path, /, *, state: str | None = None, json: Flag = False) -> int:
+    """List the uploads of a journal: state, name, uri and audio.
+
+    Parameters
+    ----------
+    file
+        The journal, such as voices.journal.
+    state
+        Only those in this state: uploaded, recovered, failed, pending or unknown (default: all).
+    json
+        Print one JSON object per upload, for programs (default: off).
+    """
+    stdout = Stdout()
+    async with _existing(file) as opened:
+        async for record in opened.records():
+            if state is not None and record["state"] != state:
+                continue
+            if json:
+                stdout.event("record", **record)
+            else:
+                parts = [
+                    str(record[name] or "-") for name in ("state", "custom_name", "uri", "audio", "sha256")
+                ]
+                stdout.write("  ".join(shortened(part, 200) for part in parts) + "\n")
+            if stdout.error is not None:
+                break
+    return _written(stdout)
+
+
+@journal.command
+async def export(file: Path, target: Path, /) -> int:
+    """Write all uploads of a journal to a .csv or .jsonl file.
+
+    Parameters
+    ----------
+    file
+        The journal, such as voices.journal.
+    target
+        The file to write; one that exists is replaced.
+    """
+    stdout = Stdout()
+    async with _existing(file) as opened:
+        try:
+            count = await opened.export(target)
+        except OSError as error:
+            raise SiliconFlowError(f"{target} can't be written: {error.strerror or error}") from error
+    stdout.write(f"{count:,} uploads are in {shortened(str(target))}\n")
+    return _written(stdout)
+
+
+@journal.command
+async def decide(
+    file: Path, /, *, sha256: str, name: str, uri: str | None = None, absent: Flag = False
+) -> int:
+    """Record what became of an upload that is unknown, where no list can show it.
+
+    Exit status: 0 recorded; 1 the journal has no such upload.
+
+    Parameters
+    ----------
+    file
+        The journal, such as voices.journal.
+    sha256
+        Of the upload's audio, as `journal records` shows it.
+    name
+        The upload's custom_name.
+    uri
+        The voice that it has.
+    absent
+        It has no voice, and is to be sent again (default: off).
+    """
+    if (uri is None) is not absent:
+        raise ConfigurationError("Pass either --uri, for the voice that it has, or --absent")
+    async with _existing(file) as opened:
+        return _told(await opened.decide(sha256=sha256, custom_name=name, uri=uri))
+
+
+@journal.command
+async def forget(file: Path, uri: str, /) -> int:
+    """Forget a voice that was deleted: the next run sends its upload again.
+
+    Exit status: 0 forgotten; 1 the journal has no such voice.
+
+    Parameters
+    ----------
+    file
+        The journal, such as voices.journal.
+    uri
+        The voice's uri.
+    """
+    async with _existing(file) as opened:
+        return _told(await opened.forget(uri))
+
+
+def _existing(path: Path) -> Journal:
+    """Return a journal that is there: opening another would create it."""
+    if not path.is_file():
+        raise ConfigurationError(f"There is no journal {path}: pass the file that a run wrote")
+    return Journal(path)
+
+
+def _told(found: bool) -> int:  # noqa: FBT001 - the answer of the journal
+    stdout = Stdout()
+    stdout.write("Recorded\n" if found else "The journal has no such upload; nothing was changed\n")
+    return max(ALL_DONE if found else SOME_FAILED, _written(stdout))
+
+
+def _written(stdout: Stdout) -> int:
+    stdout.flush()
+    if failure := stdout.failure():
+        raise failure
+    return ALL_DONE
