@@ -35,6 +35,9 @@ class Quota:
     """Requests that a full bucket holds; by default ``requests``."""
     count_refusals: bool = True
     """Whether a refused request counts as a request too, as it does for the vendor. It never costs tokens."""
+    told_as: Literal[429, 403] = 429
+    """The status of a refusal. 403, with a JSON string for a body, is what accounts without identity
+    verification have reported."""
 
     def __attrs_post_init__(self) -> None:
         for name in ("requests", "tokens", "burst"):
@@ -45,6 +48,8 @@ class Quota:
             raise ValueError(f"window must be a positive number of seconds, got {self.window!r:.80}")
         if self.kind not in {"fixed", "sliding", "bucket"}:
             raise ValueError(f"kind must be 'fixed', 'sliding' or 'bucket', got {self.kind!r:.80}")
+        if self.told_as not in {429, 403}:
+            raise ValueError(f"told_as must be 429 or 403, got {self.told_as!r:.80}")
         if self.burst is not None and (self.kind != "bucket" or self.requests is None):
             raise ValueError("burst is valid only for a quota of kind 'bucket' that limits requests")
 

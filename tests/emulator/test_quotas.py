@@ -170,6 +170,7 @@ def test_a_raised_limit_leaves_room_for_the_difference(kind: Kind) -> None:
         ({"window": float("nan")}, "window must be a positive number"),
         ({"window": float("inf")}, "window must be a positive number"),
         ({"kind": "leaky"}, "kind must be"),
+        ({"told_as": 503}, "told_as must be 429 or 403"),
         ({"requests": 1, "burst": 1}, "burst is valid only for a quota of kind 'bucket'"),
         (
             {"kind": "bucket", "burst": 1},
