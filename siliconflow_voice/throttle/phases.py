@@ -158,7 +158,9 @@ class Reopened:
 
     def ready_at(self, now: float, cost: float) -> float | None:
         traffic = self.traffic
-        enough = self.taken + traffic.cost_in_flight + cost > self.limit + _ROUNDING or now >= self.tells_until
+        enough = (
+            self.taken + traffic.cost_in_flight + cost > self.limit + _ROUNDING or now >= self.tells_until
+        )
         return None if traffic.in_flight and (enough or traffic.in_flight >= self.at_once) else now
 
     def admitted(self, now: float, permit: Permit) -> None:
