@@ -85,7 +85,7 @@ def _as_on_disk(name: str, root: Path) -> str:
 
 
 def _encodable(name: str) -> str:
-    """Return a name that can be opened: without UTF-8 in the locale, those on the disk are UTF-8 all the same."""
+    """Return a name that can be opened: on the disk it is in UTF-8, whatever the locale's encoding is."""
     try:
         os.fsencode(name)
     except UnicodeEncodeError:

@@ -50,7 +50,7 @@ def test_a_laptop_that_slept_within_a_run_loses_nothing_and_makes_nothing_twice(
     uploads = [VoiceUpload(SPEECH, f"voice-{number}", f"text {number}") for number in range(60)]
 
     async def carry_out(client: VoiceClient, *, sleep_at: int | None = None) -> list[str]:
-        statuses = []
+        statuses: list[str] = []
         loop = asyncio.get_running_loop()
         assert isinstance(loop, PatientLoop)
         async with aclosing(
