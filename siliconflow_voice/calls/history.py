@@ -63,7 +63,7 @@ class History:
         self._report(AttemptEvent(self.number, self.operation, self.subject, attempt))
 
     def queues(self, seconds: float, ahead: int) -> None:
-        """Tell that the call begins to wait for its first turn."""
+        """Report that the call begins to wait for its first turn."""
         logger.debug("%s %s: waits about %.2f s for its turn", self.operation, self.subject, seconds)
         self._report(QueueEvent(self.number, self.operation, self.subject, seconds, ahead))
 

@@ -138,7 +138,7 @@ class Limiter:
         self.closed_until = now + state["closed_for"]
 
     def abandon(self, now: float) -> None:
-        """Take what is under way for sent, and its answers for lost: after a restart none will come."""
+        """Count what is under way as sent, and its answers as lost: after a restart none will come."""
         self.in_flight = 0
         self.requests.abandon(now)
         self.tokens.abandon(now)

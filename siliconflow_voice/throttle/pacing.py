@@ -153,7 +153,7 @@ class Pace:
         self.phase = loaded(state["phase"], _PHASES, now, traffic=self.traffic)
 
     def abandon(self, now: float) -> None:
-        """Take what is under way for sent, and its answers for lost."""
+        """Count what is under way as sent, and its answers as lost."""
         traffic = self.traffic
         traffic.ledger.add(now, traffic.cost_in_flight, accepted=False)
         traffic.in_flight, traffic.cost_in_flight = 0, 0.0

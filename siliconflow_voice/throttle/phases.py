@@ -38,7 +38,7 @@ class Closure:
     """The cost of what was refused: it may count as well."""
 
     def evenly(self, traffic: Traffic, now: float, taken: float) -> Paced:
-        """Take what was accepted since for what was refilled."""
+        """Count what was accepted since as refilled."""
         since = max(now - self.closed_at, _ROUNDING)
         rate = max(taken / since, self.floor)
         return Paced(
