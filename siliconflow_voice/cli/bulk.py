@@ -201,8 +201,8 @@ def _totals(report: CheckReport, rate: int | None, seconds: float | None) -> Ite
 
 def _lasting(report: CheckReport) -> str:
     """Return how long the recordings last, as far as that is known."""
-    if not report.unmeasured:
-        return format_duration(report.audio_seconds)
     if not report.audio_seconds:
         return "unmeasured"
+    if not report.unmeasured:
+        return format_duration(report.audio_seconds)
     return f"{format_duration(report.audio_seconds)} and {report.unmeasured:,} unmeasured"
