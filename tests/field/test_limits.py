@@ -54,9 +54,13 @@ async def test_a_limit_that_does_not_pass_ends_the_run_after_few_requests() -> N
         VoiceClient("sk-test", base_url=emulator.base_url, retry=RetryPolicy(deadline=2)) as client,
         aclosing(upload_many(client, of(60))) as outcomes,
     ):
-        with pytest.raises(RateLimitError, match="RPM limit exceeded"):
+
+        async def count() -> None:
             async for outcome in outcomes:
                 statuses[outcome.status] += 1
+
+        with pytest.raises(RateLimitError, match="RPM limit exceeded"):
+            await count()
         sent = [record for record in emulator.requests if record.endpoint == "upload"]
     assert statuses["uploaded"] == 10
     # Those under way at the first refusal, and then one at a time.
