@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable
 
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 from yarl import URL
@@ -237,6 +237,7 @@ def test_any_text_is_an_address_that_is_taken_again_or_refused(text: str) -> Non
 
 @given(addresses)
 def test_no_address_that_is_refused_shows_what_could_be_a_key(text: str) -> None:
+    assume(KEY not in text.lower())  # a host is shown, in lower case
     for place in (f"{text}{KEY}@x.cn", f"{KEY}{text}", f"https://x.cn{text}?{KEY}", f"{text}{KEY}"):
         try:
             checked(place, allow_http=True)
