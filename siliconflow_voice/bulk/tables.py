@@ -6,13 +6,14 @@ import csv
 import errno
 import json
 import os
+import stat
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Literal, TypeAlias
 
-__all__ = ["TableFormat", "TableWriter", "is_table_of", "part_of", "table_format"]
+__all__ = ["TableFormat", "TableWriter", "is_table_of", "part_of", "table_format", "write_anew"]
 
 TableFormat: TypeAlias = Literal["csv", "jsonl"]
 _FORMATS: dict[str, TableFormat] = {"csv": "csv", "jsonl": "jsonl"}
@@ -32,16 +33,36 @@ def part_of(path: Path) -> Path:
 
 
 def is_table_of(path: Path, columns: Sequence[str]) -> bool:
-    """Return whether a file is a CSV table of these columns, as written here.
+    """Return whether a file is a CSV table of these columns, as written here; a link or a FIFO never is.
 
     Raises:
         OSError: It is there, and can't be read.
     """
     try:
-        with path.open(encoding="utf-8-sig", errors="replace") as file:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            return False
+        # O_NONBLOCK, or a FIFO that took its place meanwhile would hold this up.
+        with open(path, encoding="utf-8-sig", errors="replace", opener=_open_unlinked) as file:
             return file.readline(1000).rstrip("\n") == ",".join(columns)
     except FileNotFoundError:
         return False
+
+
+def _open_unlinked(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0))
+
+
+def write_anew(path: Path, text: str) -> None:
+    """Write a file whole, beside it first: a link in its place is replaced and not followed.
+
+    Raises:
+        OSError: It can't be written.
+    """
+    part = part_of(path)
+    part.unlink(missing_ok=True)
+    with part.open("x", encoding="utf-8", newline="") as file:
+        file.write(text)
+    part.replace(path)
 
 
 class TableWriter:
@@ -115,7 +136,7 @@ class TableWriter:
             os.fsync(file.fileno())
             ours = os.fstat(file.fileno())
             file.close()
-            if not os.path.samestat(ours, self._part.stat()):
+            if not os.path.samestat(ours, self._part.lstat()):
                 raise FileExistsError(errno.EEXIST, "another program writes it too", str(self.path))
             os.replace(self._part, self.path)  # noqa: PTH105 - beside os.fsync, which pathlib lacks
             self._file, self.committed = None, True

@@ -92,7 +92,7 @@ async def test_a_link_that_is_put_in_place_behind_the_check_is_not_followed(
         return resolved
 
     manifest = Manifest(csv_file(inside, f"sub/../{audio},a,{TEXT}"))
-    monkeypatch.setattr(paths.os.path, "realpath", resolved_and_swapped)
+    monkeypatch.setattr(os.path, "realpath", resolved_and_swapped)
     statuses = [outcome.status async for outcome in upload_many(client, manifest)]
     assert (statuses, emulator.voices) == (["failed"], [])
 
