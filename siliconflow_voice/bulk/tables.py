@@ -20,6 +20,8 @@ _FORMATS: dict[str, TableFormat] = {"csv": "csv", "jsonl": "jsonl"}
 
 # Excel reads a CSV file as UTF-8 only if it begins with this.
 _MARK = "\ufeff"
+# Full-width ones too, which an input method makes, and some spreadsheets take for the others.
+_FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 
 
 def table_format(name: str) -> TableFormat | None:
@@ -65,6 +67,15 @@ def write_anew(path: Path, text: str) -> None:
     part.replace(path)
 
 
+def _as_is(cell: object) -> object:
+    return cell
+
+
+def _no_formula(cell: object) -> object:
+    """Return a cell that no spreadsheet takes for a formula, as OWASP advises: names are others' texts."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+
+
 class TableWriter:
     """Writes the rows of a table to ``NAME.part``, which takes its name with :meth:`commit`.
 
@@ -75,6 +86,8 @@ class TableWriter:
         path: The table's file; one that exists is replaced.
         columns: Its columns. A JSON Lines table has those that a row has.
         format: ``csv`` (with a byte order mark, for Excel) or ``jsonl``.
+        faithful: Whether cells are written as they are. Otherwise an apostrophe goes before a CSV cell that a
+            spreadsheet would run as a formula.
     """
 
     def __init__(
@@ -82,8 +95,11 @@ class TableWriter:
         path: Path,
         columns: Sequence[str],
         format: TableFormat,  # noqa: A002 - the field's word
+        *,
+        faithful: bool = False,
     ) -> None:
         self.path = path
+        self._cell = _as_is if faithful else _no_formula
         self._part = part_of(path)
         self._columns = columns
         self._format = format
@@ -124,7 +140,9 @@ class TableWriter:
         with self._lock:
             file = self.begin()
             if self._format == "csv":
-                csv.writer(file).writerows([row.get(name) for name in self._columns] for row in rows)
+                csv.writer(file).writerows(
+                    [self._cell(row.get(name)) for name in self._columns] for row in rows
+                )
             else:
                 file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
             file.flush()

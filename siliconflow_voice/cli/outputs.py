@@ -86,7 +86,7 @@ class Outputs:
         self.error: SiliconFlowError | None = None
         """What went wrong first."""
         self._results = None if results is None else _results_to(results)
-        self._failures = TableWriter(failures, _MANIFEST, "csv")
+        self._failures = TableWriter(failures, _MANIFEST, "csv", faithful=True)
 
     @property
     def failures(self) -> Path | None:

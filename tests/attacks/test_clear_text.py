@@ -6,6 +6,7 @@ Then: any name that ended in ``.localhost`` was taken for this machine, and so w
 from __future__ import annotations
 
 import asyncio
+from typing import cast
 
 import pytest
 from support.raw_server import Exchange, raw_server
@@ -51,6 +52,7 @@ async def test_no_byte_is_sent_where_localhost_leads_elsewhere(
 
 async def test_a_connection_that_is_gone_has_no_address(emulator: Emulator) -> None:
     _, writer = await asyncio.open_connection("127.0.0.1", URL(emulator.base_url).port)
-    assert (session._peer(writer.transport), session._peer(None)) == ("127.0.0.1", "")
+    transport = cast("asyncio.Transport", writer.transport)
+    assert (session._peer(transport), session._peer(None)) == ("127.0.0.1", "")
     writer.close()
     await writer.wait_closed()

@@ -175,7 +175,7 @@ def test_http_is_taken_for_this_machine(address: str) -> None:
         "127.1",
         "10.0.0.1",
         "[2001:db8::1]",
-        "0.0.0.0",
+        "0.0.0.0",  # noqa: S104 - nothing is bound to it
     ],
 )
 def test_http_is_taken_for_another_machine_only_if_allowed(host: str) -> None:
