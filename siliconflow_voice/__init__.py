@@ -12,7 +12,7 @@ from siliconflow_voice.audio.checks import AudioLimits
 from siliconflow_voice.audio.formats import AudioFacts
 from siliconflow_voice.audio.inspection import inspect_audio
 from siliconflow_voice.audio.source import Audio, AudioSource
-from siliconflow_voice.calls.events import AttemptEvent, Event, OutcomeEvent, WaitEvent
+from siliconflow_voice.calls.events import AttemptEvent, Event, OutcomeEvent, QueueEvent, WaitEvent
 from siliconflow_voice.calls.retry import RetryPolicy
 from siliconflow_voice.calls.settings import ClientOptions
 from siliconflow_voice.client import VoiceClient
@@ -89,6 +89,7 @@ __all__ = [
     "OverloadedError",
     "PayloadTooLargeError",
     "PermissionDeniedError",
+    "QueueEvent",
     "QuotaExhaustedError",
     "RateLimitError",
     "RealNameRequiredError",

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from attrs import exceptions, fields
 
-from siliconflow_voice.calls.events import AttemptEvent, Event, OutcomeEvent, WaitEvent
+from siliconflow_voice.calls.events import AttemptEvent, Event, OutcomeEvent, QueueEvent, WaitEvent
 from siliconflow_voice.errors import APIConnectionError
 from siliconflow_voice.models import Attempt, Failure, Voice
 
@@ -17,6 +17,7 @@ EVENTS: list[Event] = [
     AttemptEvent(1, "upload_voice", "narrator", ATTEMPT),
     WaitEvent(1, "upload_voice", "narrator", 0.5, APIConnectionError("reset")),
     OutcomeEvent(1, "upload_voice", "narrator", 0.75, (ATTEMPT,), None),
+    QueueEvent(1, "upload_voice", "narrator", 2.5, 3),
 ]
 VALUES = [ATTEMPT, VOICE, *EVENTS]
 
@@ -95,8 +96,10 @@ def test_an_event_is_told_by_its_class() -> None:
         match event:
             case AttemptEvent(attempt=Attempt(number=number)):
                 told.append(f"attempt {number}")
+            case QueueEvent(ahead=ahead):
+                told.append(f"queue behind {ahead}")
             case WaitEvent(seconds=seconds):
                 told.append(f"wait {seconds}")
             case OutcomeEvent(error=None, attempts=attempts):
                 told.append(f"success after {len(attempts)}")
-    assert told == ["attempt 1", "wait 0.5", "success after 1"]
+    assert told == ["attempt 1", "wait 0.5", "success after 1", "queue behind 3"]

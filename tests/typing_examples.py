@@ -32,6 +32,7 @@ from siliconflow_voice import (
     ManifestUpload,
     OutcomeEvent,
     OverloadedError,
+    QueueEvent,
     QuotaExhaustedError,
     RateLimitError,
     RetryPolicy,
@@ -137,6 +138,8 @@ def told(event: Event) -> str:
         case AttemptEvent(operation=operation, attempt=attempt):
             assert_type(attempt, Attempt)
             return f"{operation} {attempt.number}"
+        case QueueEvent(seconds=seconds, ahead=ahead):
+            return f"{seconds:.1f} s behind {ahead} others"
         case WaitEvent(seconds=seconds, error=error):
             assert_type(error, SiliconFlowError)
             return f"{seconds:.1f} s because of {error}"

@@ -126,7 +126,7 @@ def fill(file: _Reads | _ReadsInto, view: memoryview) -> int:
 
 
 def checked(data: Any, name: str) -> bytes:
-    """Take what a caller's object gave for bytes, if it is."""
+    """Return as bytes what a caller's object returned."""
     if isinstance(data, bytes):
         return data
     if isinstance(data, bytearray | memoryview):

@@ -67,7 +67,7 @@ class Found:
 
 
 def detect(window: Window, content_type: str | None = None) -> Found:
-    """Tell what a recording is, behind tags, zeros and at most 64 KiB of junk.
+    """Return what a recording is, behind tags, zeros and at most 64 KiB of junk.
 
     Args:
         window: The recording, or the beginning of a stream.
@@ -122,7 +122,7 @@ def _ogg(window: Window, start: int, head: bytes) -> str | None:
 
 
 def _adts(window: Window, position: int) -> str | None:
-    """Tell AAC by three frames: they have the sync word of MPEG audio, and a layer that it hasn't."""
+    """Recognise AAC by three frames: they have the sync word of MPEG audio, and a layer that it hasn't."""
     for count in range(3):
         head = window.at(position, 7)
         if len(head) < 7:

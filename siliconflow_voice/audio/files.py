@@ -253,7 +253,7 @@ def _rewound(file: BinaryIO) -> BinaryIO:
 
 
 def kind_of(mode: int) -> str:
-    """Say what a file is that is no regular one."""
+    """Return what a file is that is not a regular one."""
     kinds = {
         stat.S_IFDIR: "a directory",
         stat.S_IFIFO: "a FIFO",

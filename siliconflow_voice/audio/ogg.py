@@ -55,7 +55,7 @@ def _page(window: Window, position: int) -> _Page | None:
 
 
 def holds_opus(window: Window, position: int) -> bool:
-    """Tell whether one of the streams that begin at *position* is Opus."""
+    """Return whether one of the streams that begin at *position* is Opus."""
     for _ in range(8):
         page = _page(window, position)
         if page is None or not page.flags & _BEGINS:

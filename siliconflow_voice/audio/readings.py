@@ -81,7 +81,7 @@ class Reading(ABC):
                 yield block
 
     def wait(self) -> None:  # noqa: B027 - most hold nothing
-        """Hear that it will be a while until it is sent: where many wait, memory is not to be held for it."""
+        """Called before a long wait: release memory, where many wait."""
 
     async def close(self) -> None:  # noqa: B027 - likewise
         """End the reading; it is of no use afterwards."""
@@ -185,7 +185,7 @@ class StreamReading(Reading):
 
 
 def read_once(name: str) -> InvalidUploadError:
-    """Say why what can be read only once can have no digest."""
+    """Return the error of a source that can be read only once, and so has no digest before it is sent."""
     return InvalidUploadError(
         "audio",
         f"{name} can be read only once, and a journal needs its digest first: "

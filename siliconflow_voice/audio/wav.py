@@ -91,7 +91,7 @@ def _bytes_there(window: Window, chunks: _Chunks, data: int, order: str) -> int 
 
 
 def _ends_in_chunks(window: Window, position: int, order: str) -> bool:
-    """Tell whether chunks alone stand there up to the end."""
+    """Return whether chunks alone stand there up to the end."""
     end = position
     for name, begin, size in _walk(window, position, order):
         if not _NAME.fullmatch(name):

@@ -141,7 +141,7 @@ class Lines(Iterator[str]):
         return line
 
     def give_back(self) -> None:
-        """Give back all lines of the row but its first."""
+        """Put back all lines of the row but its first, to be read again."""
         again = self._taken[1:]
         if again and self._again_in_all < _MOST_AGAIN:
             self._again_in_all += self._size

@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 from siliconflow_voice.bulk.journal import Journal
 from siliconflow_voice.bulk.journaling import Journaling
 from siliconflow_voice.bulk.resume import resume
-from siliconflow_voice.bulk.workers import Uploads, Workers
+from siliconflow_voice.bulk.workers import Standstill, Uploads, Workers
 from siliconflow_voice.client import VoiceClient
 from siliconflow_voice.errors import ConfigurationError
 from siliconflow_voice.uploads.values import UploadOutcome, VoiceUpload
@@ -91,7 +91,10 @@ async def _outcomes(
                 journal = await stack.enter_async_context(Journal(journal))
             claimed = stack.enter_context(journal.claim())
             journaling = Journaling(claimed, await resume(claimed, uploader, settle=settle))
-        workers = Workers(client, journaling, uploads, asyncio.Semaphore(concurrency))
+        window, deadline = client.throttle.window, uploader.settings.retry.deadline
+        hurried = deadline is not None and deadline < window
+        standstill = Standstill(concurrency, window / 2 if hurried else window)
+        workers = Workers(client, journaling, uploads, asyncio.Semaphore(concurrency), standstill)
         # A task of its own: its group must not begin and end around a `yield`, since the consumer may iterate
         # from several tasks, and is not to be cancelled because an upload ends the run.
         work = asyncio.create_task(workers.work())

@@ -21,6 +21,7 @@ from siliconflow_voice.errors import (
     JournalError,
     NotFoundError,
     QuotaExhaustedError,
+    RateLimitError,
     RealNameRequiredError,
     SiliconFlowError,
     UnexpectedRedirectError,
@@ -29,7 +30,7 @@ from siliconflow_voice.models import Voice
 from siliconflow_voice.uploads.uploader import OpenUpload
 from siliconflow_voice.uploads.values import Status, UploadOutcome, VoiceUpload
 
-__all__ = ["Uploads", "Workers"]
+__all__ = ["Standstill", "Uploads", "Workers"]
 
 Uploads: TypeAlias = "Iterable[VoiceUpload] | AsyncIterable[VoiceUpload]"
 
@@ -51,6 +52,31 @@ _END: Any = object()
 
 
 @define(eq=False)
+class Standstill:
+    """Tells when the account's limit lets nothing pass any more, so that every other upload would fail too.
+
+    That is when as many uploads in a row as are worked on at once have failed for it, and none has passed for
+    the limit's window; for half of it, where an upload's own deadline is too short to wait for the next.
+    """
+
+    concurrency: int
+    patience: float
+    """Seconds in which something should have passed."""
+    _passed_at: float = field(factory=lambda: asyncio.get_running_loop().time(), init=False)
+    _refused: int = field(default=0, init=False)
+
+    def passed(self) -> None:
+        """Note that an upload was accepted."""
+        self._passed_at, self._refused = asyncio.get_running_loop().time(), 0
+
+    def refused(self) -> bool:
+        """Note that an upload failed for a rate limit; return whether the run stands still."""
+        self._refused += 1
+        idle = asyncio.get_running_loop().time() - self._passed_at
+        return self._refused >= self.concurrency and idle >= self.patience
+
+
+@define(eq=False)
 class Workers:
     """All that a run is doing, and the outcomes that were not consumed yet.
 
@@ -62,6 +88,7 @@ class Workers:
     journaling: Journaling | None
     _uploads: Uploads
     _places: asyncio.Semaphore
+    standstill: Standstill
     ending: Exception | None = field(default=None, init=False)
     """What ends the run before all is done."""
     _outcomes: asyncio.Queue[UploadOutcome | None] = field(
@@ -202,7 +229,13 @@ class _Worker:
         except SiliconFlowError as error:
             if _ends_all(error):
                 raise
+            if isinstance(error, RateLimitError) and run.standstill.refused():
+                error.add_note(
+                    "Nothing has passed for a while: run again later, or raise RetryPolicy.deadline"
+                )
+                raise
             return UploadOutcome(self._index, self._upload, "failed", None, error, size)
+        run.standstill.passed()
         return UploadOutcome(self._index, self._upload, status, voice, None, size)
 
     async def _send(self, opened: OpenUpload, deadline: Deadline) -> tuple[Status, Voice]:

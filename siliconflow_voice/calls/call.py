@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import Generic, TypeVar
 
 from attrs import define, evolve, field
@@ -20,7 +21,8 @@ from siliconflow_voice.errors import (
     SourceConsumedError,
 )
 from siliconflow_voice.models import Failure
-from siliconflow_voice.throttle.throttle import Admission, Gate, Verdict
+from siliconflow_voice.throttle.gate import Gate
+from siliconflow_voice.throttle.limiter import Admission, Verdict
 from siliconflow_voice.transport.channel import Channel
 from siliconflow_voice.transport.payload import Transfer
 
@@ -92,7 +94,7 @@ class Call(Generic[T]):
             self.operation.lost()
         if isinstance(outcome, Success):
             self.history.over(None)
-            return evolve(outcome, attempts=self.history.attempts)
+            return Success(outcome.value, outcome.status, outcome.trace_id, self.history.attempts)
         error = self._final(outcome)
         self.history.over(error)
         raise error
@@ -114,24 +116,35 @@ class Call(Generic[T]):
         if admission is not None:
             return admission
         self.operation.waits()
-        until = self.deadline.last_attempt
-        if until is not None and self.gate.closed_until > until:
-            # To wait for a gate that will not open in time would only delay the error.
-            return self._out_of_time("would pass")
+        line, until = self.gate.line(self._turn, tokens), self.deadline.last_attempt
+        if not self.history.attempts:
+            self.history.queues(line.seconds, line.ahead)
+        left = math.inf if until is None else until - asyncio.get_running_loop().time()
+        if line.at_least > left:
+            # To wait for a turn that will not come in time would only delay the bad news.
+            return self._out_of_time(
+                "would pass",
+                f": its turn is about {line.seconds:.0f} s away, {self._explained(line.ahead, left)}",
+            )
         try:
             async with asyncio.timeout_at(until):
                 return await self.gate.enter(self._turn, tokens, retry=retry)
         except TimeoutError:
-            return self._out_of_time("passed")
+            return self._out_of_time("passed", f"; {self._explained(line.ahead, 0.0)}")
+
+    def _explained(self, ahead: int, left: float) -> str:
+        reserve = self.deadline.reserve
+        kept = f", as {reserve:.1f} s are kept back to look for a lost answer" if reserve else ""
+        return f"behind {ahead} other calls, with {max(left, 0.0):.1f} s left{kept}"
 
     def _was_overloaded(self) -> bool:
         return self._last is not None and isinstance(self._last.error, OverloadedError)
 
-    def _out_of_time(self, how: str) -> Failed:
+    def _out_of_time(self, how: str, why: str) -> Failed:
         if self._last is not None:
             return evolve(self._last, over=True)
         error = APITimeoutError(
-            f"The deadline {how} while waiting for the throttle; nothing was sent: "
+            f"The deadline {how} while waiting for the throttle{why}; nothing was sent: "
             "raise RetryPolicy.deadline, or make fewer calls at once"
         )
         return Failed(error, Failure.NOT_SENT, over=True)

@@ -9,7 +9,7 @@ from attrs import frozen
 from siliconflow_voice.errors import SiliconFlowError
 from siliconflow_voice.models import Attempt
 
-__all__ = ["AttemptEvent", "Event", "OutcomeEvent", "WaitEvent"]
+__all__ = ["AttemptEvent", "Event", "OutcomeEvent", "QueueEvent", "WaitEvent"]
 
 
 @frozen
@@ -23,6 +23,19 @@ class AttemptEvent:
     subject: str
     """The ``custom_name``, or the uri."""
     attempt: Attempt
+
+
+@frozen
+class QueueEvent:
+    """A call begins to wait for its first turn at the throttle."""
+
+    call: int
+    operation: str
+    subject: str
+    seconds: float
+    """Until its turn, about."""
+    ahead: int
+    """Calls before it in the line."""
 
 
 @frozen
@@ -51,4 +64,4 @@ class OutcomeEvent:
     """The error that the call raised, or None if it succeeded."""
 
 
-Event: TypeAlias = "AttemptEvent | WaitEvent | OutcomeEvent"
+Event: TypeAlias = "AttemptEvent | QueueEvent | WaitEvent | OutcomeEvent"

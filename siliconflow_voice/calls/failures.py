@@ -17,7 +17,7 @@ from siliconflow_voice.errors import (
     SiliconFlowError,
 )
 from siliconflow_voice.models import Failure
-from siliconflow_voice.throttle.throttle import Verdict
+from siliconflow_voice.throttle.limiter import Verdict
 from siliconflow_voice.transport.payload import Transfer
 
 __all__ = ["classify", "is_stale", "verdict_on"]

@@ -10,7 +10,7 @@ from typing import Any
 from attrs import define, field
 
 from siliconflow_voice.api.answers import shown
-from siliconflow_voice.calls.events import AttemptEvent, Event, OutcomeEvent, WaitEvent
+from siliconflow_voice.calls.events import AttemptEvent, Event, OutcomeEvent, QueueEvent, WaitEvent
 from siliconflow_voice.calls.operation import Failed, Success
 from siliconflow_voice.errors import APIStatusError, InvalidResponseError, SiliconFlowError
 from siliconflow_voice.models import Attempt
@@ -62,6 +62,11 @@ class History:
             attempt.trace_id,
         )
         self._report(AttemptEvent(self.number, self.operation, self.subject, attempt))
+
+    def queues(self, seconds: float, ahead: int) -> None:
+        """Report that the call begins to wait for its first turn."""
+        logger.debug("%s %s: waits about %.2f s for its turn", self.operation, shown(self.subject), seconds)
+        self._report(QueueEvent(self.number, self.operation, self.subject, seconds, ahead))
 
     def waits(self, seconds: float, error: SiliconFlowError) -> None:
         """Report that the call waits before its next attempt."""

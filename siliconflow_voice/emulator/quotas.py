@@ -29,12 +29,15 @@ class Quota:
     window: float = 60.0
     """Seconds: the vendor's minute, which tests scale down."""
     kind: Literal["fixed", "sliding", "bucket"] = "fixed"
-    """``fixed``: windows one after the other, the first from the first request on. ``sliding``: any span of
-    ``window`` seconds. ``bucket``: refilled evenly, so that ``burst`` requests may come at once."""
+    """``fixed``: windows one after the other. ``sliding``: any span of ``window`` seconds. ``bucket``:
+    refilled evenly, so that ``burst`` requests may come at once."""
     burst: int | None = None
     """Requests that a full bucket holds; by default ``requests``."""
     count_refusals: bool = True
     """Whether a refused request counts as a request too, as it does for the vendor. It never costs tokens."""
+    phase: float = 0.0
+    """Seconds of the first ``fixed`` window that are over when the first request comes, as where windows are
+    minutes of the clock."""
 
     def __attrs_post_init__(self) -> None:
         for name in ("requests", "tokens", "burst"):
@@ -45,6 +48,10 @@ class Quota:
             raise ValueError(f"window must be a positive number of seconds, got {self.window!r:.80}")
         if self.kind not in {"fixed", "sliding", "bucket"}:
             raise ValueError(f"kind must be 'fixed', 'sliding' or 'bucket', got {self.kind!r:.80}")
+        if not 0 <= self.phase < self.window:
+            raise ValueError(f"phase must be at least 0 and less than the window, got {self.phase!r}")
+        if self.phase and self.kind != "fixed":
+            raise ValueError("phase is for a quota of kind 'fixed'")
         if self.burst is not None and (self.kind != "bucket" or self.requests is None):
             raise ValueError("burst is valid only for a quota of kind 'bucket' that limits requests")
 
@@ -63,9 +70,9 @@ class _Log:
         self.requests += 1
         self.tokens += tokens
 
-    def forget(self, now: float, window: float, *, sliding: bool) -> None:
+    def forget(self, now: float, window: float, phase: float, *, sliding: bool) -> None:
         if self._opened is None:
-            self._opened = now
+            self._opened = now - phase
         if now >= self._opened + window:
             # Not past `now`, where rounding might put it: this request belongs to the new window.
             self._opened = min(now, self._opened + window * ((now - self._opened) // window))
@@ -122,7 +129,7 @@ class QuotaMeter:
 
     def _count(self, now: float, tokens: int, *, sliding: bool) -> str | None:
         quota, log = self.quota, self._log
-        log.forget(now, quota.window, sliding=sliding)
+        log.forget(now, quota.window, quota.phase, sliding=sliding)
         hit: str | None = None
         if quota.requests is not None and log.requests >= quota.requests:
             hit = "RPM"

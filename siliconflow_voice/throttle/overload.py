@@ -6,17 +6,19 @@ from attrs import define, field
 
 __all__ = ["Overload"]
 
-_DECREASE = 0.5
+DECREASE = 0.5
 # Doubled up to this share of where it broke down: all the way would break it again at once.
-_THRESHOLD = 0.75
-_SOME = 4
-_FIRST_REST = 0.5
-_LONGEST_REST = 8.0
+THRESHOLD = 0.8
+# Of a series of 503s with fewer successes between them, the first alone tells how much was too much.
+SOME = 4
+FIRST_REST = 0.5
+LONGEST_REST = 2.0
 
-# What botocore and gRPC call a retry budget: retries are paid for by what succeeds, and by time.
-_BUDGET = 10.0
-_EARNED_BY_SUCCESS = 0.2
-_EARNED_BY_SECOND = 0.5
+# What botocore and gRPC call a retry budget: retries are paid for by what succeeds, and by time. A success
+# pays for two, so that after an outage the retries come back as fast as the concurrency does.
+BUDGET = 10.0
+EARNED_BY_SUCCESS = 2.0
+EARNED_BY_SECOND = 0.5
 
 
 @define(eq=False)
@@ -25,7 +27,7 @@ class Overload:
 
     Halved by the first 503 among those that were under way together; doubled by each round of successes until
     near where it broke down, and one more for each round after that. Where even one at a time is too many,
-    there is a rest of half a second between them, doubled each time, up to eight.
+    there is a rest of half a second between them, doubled each time, up to two.
     """
 
     capacity: int
@@ -33,56 +35,58 @@ class Overload:
     allowed: float = field(init=False)
     """Requests at once now."""
     resting_until: float = 0.0
-    _threshold: float = field(init=False)
-    _accepted: int = _SOME
+    threshold: float = field(init=False)
+    successes: int = SOME
     """Since the last 503."""
-    _rest: float = _FIRST_REST
-    _epoch: int = 0
-    _budget: float = _BUDGET
-    _earned_until: float = 0.0
+    rest: float = FIRST_REST
+    epoch: int = 0
+    budget: float = BUDGET
+    earned_until: float = 0.0
 
     def __attrs_post_init__(self) -> None:
-        self.allowed = self._threshold = float(self.capacity)
+        self.allowed = self.threshold = float(self.capacity)
 
     def ready_at(self, now: float, in_flight: int, *, retry: bool) -> float | None:
-        """Give the time at which one more may go; None if an answer must come first."""
+        """Return the time at which one more may go; None if an answer must come first."""
         if in_flight >= int(self.allowed):
             return None
         at = max(now, self.resting_until)
         if retry:
-            self._earn((now - self._earned_until) * _EARNED_BY_SECOND)
-            self._earned_until = now
-            at = max(at, now + (1 - self._budget) / _EARNED_BY_SECOND)
+            self._earn((now - self.earned_until) * EARNED_BY_SECOND)
+            self.earned_until = now
+            at = max(at, now + (1 - self.budget) / EARNED_BY_SECOND)
         return at
 
-    def let_pass(self, *, retry: bool) -> int:
-        """Count one as under way; what this gives is to be handed back with its answer."""
+    def admit(self, *, retry: bool) -> int:
+        """Count one as under way, and return what is to be handed back with its answer."""
         if retry:
-            self._budget -= 1
-        return self._epoch
+            self.budget -= 1
+        return self.epoch
 
-    def accepted(self) -> None:
-        """Learn from a success."""
-        self._rest = _FIRST_REST
-        self._accepted += 1
-        self._earn(_EARNED_BY_SUCCESS)
+    def accepted(self, epoch: int) -> None:
+        """Learn from a success: of one sent before the last 503, that is little."""
+        self._earn(EARNED_BY_SUCCESS)
+        if epoch != self.epoch:
+            return
+        self.rest = FIRST_REST
+        self.successes += 1
         if self.allowed < self.capacity:
-            self.allowed += 1.0 if self.allowed < self._threshold else 1 / self.allowed
+            self.allowed += 1.0 if self.allowed < self.threshold else 1 / self.allowed
             self.allowed = min(self.allowed, float(self.capacity))
 
     def overloaded(self, now: float, epoch: int) -> None:
         """Learn from a 503, if it is not one of many that say the same."""
-        if epoch != self._epoch:
+        if epoch != self.epoch:
             return
-        self._epoch += 1
+        self.epoch += 1
         if self.allowed <= 1:
-            self.resting_until = now + self._rest
-            self._rest = min(self._rest * 2, _LONGEST_REST)
-        if self._accepted >= _SOME:
+            self.resting_until = now + self.rest
+            self.rest = min(self.rest * 2, LONGEST_REST)
+        if self.successes >= SOME:
             # Of a series of them, only the first tells how much was too much.
-            self._threshold = self.allowed * _THRESHOLD
-        self._accepted = 0
-        self.allowed = max(self.allowed * _DECREASE, 1.0)
+            self.threshold = self.allowed * THRESHOLD
+        self.successes = 0
+        self.allowed = max(self.allowed * DECREASE, 1.0)
 
     def _earn(self, amount: float) -> None:
-        self._budget = min(self._budget + amount, _BUDGET)
+        self.budget = min(self.budget + amount, BUDGET)

@@ -1,340 +1,336 @@
-"""What a pace knows and does in each of its phases: before the first refusal, by windows, and evenly."""
+"""What a pace knows and does once it was refused: closed, testing what a probe means, and by windows."""
 
 from __future__ import annotations
 
 import math
 from typing import TypeAlias
 
-from attrs import define, field
+from attrs import define, field, frozen
 
-from siliconflow_voice.throttle.ledger import Ledger
+from siliconflow_voice.throttle.paced import Paced
+from siliconflow_voice.throttle.traffic import Permit, Traffic
 
-__all__ = ["Opening", "Paced", "Pass", "Phase", "Traffic", "Window"]
+__all__ = ["Closed", "Closure", "Phase", "Reopened", "Window"]
 
 _ROUNDING = 1e-9
 
-# Opening: how many at once, and how fast that grows. Each was tuned by `nox -s simulate`.
-_AT_FIRST = 3
-_FOR_EACH_ACCEPTED = 1 / 8
-_SQUARED = 1 / 3000
-
-# A probe comes this much later than an evenly refilled bucket would have room for it.
-_PROBE_MARGIN = 1.1
-_PROBES = 2
-_EARLY = 4
-
-_FEW = 4
-
-# Probes a window, the first time, where nothing was ever accepted.
-_ASKING = 30
-
-_GROWTH = 1.3
-_CREEP = 0.005
-_CREEP_MOST = 0.05
-_CREEP_ACCEPTED = 16
+# The first probe comes so many answers' time after a refusal, and each later one three times as late:
+# whatever a bucket's size, it is met before it has been full for long, by few probes. None comes later than
+# half a window: by then even a large bucket would have room, and from then on the window's end decides.
+EARLIEST, APART, LATEST = 4, 3.0, 0.5
+# Requests at once after a probe that was accepted.
+AGAIN = 2
+# Of what was accepted before, so much must be again, for it to be a new window: a window that began while the
+# first requests went makes them look like twice as many, at most.
+AS_BEFORE = 0.5
+# Windows until a little more than the limit is tried, doubled each time in vain.
+PATIENCE = 4.0
 
 
-@define(eq=False)
-class Pass:
-    """What a request was let through with."""
+@frozen
+class Closure:
+    """What a refusal left to be explained."""
 
-    sent_at: float
-    cost: float
-    epoch: int
-    """Counts the refusals that were news: what was sent before the last of them says nothing new."""
-    trial: bool = False
-    """Whether it is more than the limit is believed to allow."""
+    closed_at: float
+    floor: float
+    """What is refilled a second at least, if it is refilled evenly, up to a window's worth at most."""
+    refusals: float
+    """The cost of what was refused: it may count as well."""
 
-
-@define(eq=False)
-class Traffic:
-    """What all phases look at."""
-
-    ledger: Ledger
-    window: float
-    in_flight: int = 0
-    cost_in_flight: float = 0.0
-    in_flight_of_epoch: int = 0
-    """Of these, what was sent since the last news of a refusal."""
-    epoch: int = 0
-    accepted: int = 0
-    accepted_cost: float = 0.0
-    answered: int = 0
-    answered_cost: float = 0.0
-    began_at: float | None = None
-    latency: float = 0.0
-    """Seconds to an answer, averaged over the last few."""
-
-    @property
-    def used(self) -> float:
-        return self.ledger.sent + self.cost_in_flight
-
-    @property
-    def usual_cost(self) -> float:
-        return self.answered_cost / self.answered if self.answered_cost else 1.0
+    def evenly(self, traffic: Traffic, now: float, taken: float) -> Paced:
+        """Count what was accepted since as refilled."""
+        since = max(now - self.closed_at, _ROUNDING)
+        rate = max(taken / since, self.floor)
+        return Paced(
+            traffic, rate, max((taken + self.refusals + traffic.usual_cost) / since, rate), empty_at=now
+        )
 
 
 @define(eq=False)
-class Opening:
-    """No refusal yet."""
+class Closed:
+    """Refused: one probe at a time finds out when it opens again."""
 
     traffic: Traffic
+    limit: float
+    """What was accepted in the window before; ``inf`` if nothing was."""
+    closed_at: float
+    probe_at: float
+    floor: float
+    refusals: float
+    shut_at: float
+    """When the last one that was refused was sent."""
+    trusted: bool = True
+    """Whether the limit says when there is room."""
+    settled: bool = False
 
-    def ready_at(self, now: float, cost: float) -> float | None:  # noqa: ARG002 - any cost is as good
-        return now if self.traffic.in_flight < self._at_once(now) else None
+    @classmethod
+    def at(cls, traffic: Traffic, now: float, permit: Permit) -> Closed:
+        """Close by a refusal that came unexpected."""
+        accepted = traffic.ledger.accepted
+        span = min(now - traffic.began_at, traffic.window) + traffic.window
+        return cls(
+            traffic,
+            accepted or math.inf,
+            closed_at=now,
+            probe_at=now + max(EARLIEST * traffic.latency, traffic.window / 120),
+            floor=accepted / span,
+            refusals=permit.cost,
+            shut_at=permit.sent_at,
+            trusted=accepted > 0,
+        )
 
-    def let_pass(self, now: float, let: Pass) -> None:
-        pass
+    def ready_at(self, now: float, cost: float) -> float | None:
+        traffic = self.traffic
+        if traffic.in_flight:
+            return None
+        if not self.trusted:
+            return max(now, self.probe_at)
+        return max(now, min(self.probe_at, _room_at(traffic, self.limit, now, cost) or now))
 
-    def accepted(self, now: float, let: Pass) -> Phase:  # noqa: ARG002 - the others need them
+    def admitted(self, now: float, permit: Permit) -> None:  # noqa: ARG002 - one signature
+        permit.trial = not self.trusted or self.traffic.used > self.limit + _ROUNDING
+
+    def accepted(self, now: float, permit: Permit) -> Phase:
+        if not permit.trial:
+            return self._window(now).accepted(now, permit)
+        closure = Closure(self.closed_at, self.floor, self.refusals)
+        opened_at = now - min(self.traffic.fastest, now - permit.sent_at)
+        return Reopened(self.traffic, self.limit, closure, self.shut_at, opened_at, taken=permit.cost)
+
+    def late(self, permit: Permit, *, accepted: bool) -> None:
+        if not accepted:
+            self.refusals += permit.cost
+        elif self.limit == math.inf:
+            self.limit, self.trusted = permit.cost, True
+        else:
+            self.limit += permit.cost
+
+    def refused(self, now: float, permit: Permit) -> Phase:
+        if not permit.trial:
+            return Closed.at(self.traffic, now, permit).distrusting(self.limit)
+        self.refusals += permit.cost
+        self.shut_at = permit.sent_at
+        waited = now - self.closed_at
+        latest = LATEST * self.traffic.window
+        if not self.trusted:
+            self.probe_at = now + min(APART * waited, latest)
+        elif waited < latest:
+            self.probe_at = self.closed_at + min(APART * waited, latest)
+        else:
+            return self._window(now)
         return self
 
-    def late(self, now: float, let: Pass, *, accepted: bool) -> None:
-        """Learn nothing, and never be asked to: only after a refusal is an answer late."""
+    def distrusting(self, limit: float) -> Closed:
+        """Return itself, with another limit that did not say when there is room."""
+        self.limit, self.trusted = limit, False
+        return self
 
-    def refused(self, now: float) -> Phase:
+    def _window(self, now: float) -> Phase:
         traffic = self.traffic
-        if not traffic.accepted_cost:
-            # Nothing to go by; perhaps others have used up the minute. Ask again, more seldom each time.
-            rate = _ASKING * traffic.usual_cost / traffic.window
-            return Paced(traffic, rate, empty_at=now, since=now, failed=1)
-        # What was accepted may have aged out long ago.
-        limit = max(traffic.ledger.accepted, traffic.usual_cost)
-        began = now if traffic.began_at is None else traffic.began_at
-        # Were it a bucket that holds no more than a window's worth, then it refills at least at this rate.
-        rate = traffic.accepted_cost / (now - began + traffic.window)
-        refilled_after = traffic.usual_cost / rate
-        early = max(now - began, _EARLY * traffic.latency)
+        if self.limit < 2 * traffic.usual_cost:  # one alone tells nothing of a window
+            rate = self.limit / traffic.window
+            return Paced(traffic, rate, APART**2 * rate, empty_at=now)
+        # As many at once as there would be in a bucket from which the refusals have drawn as well.
         return Window(
             traffic,
-            limit,
-            limit,
-            closed_at=now,
-            began_at=began,
-            bucket_rate=rate,
-            probe_at=now + refilled_after,
-            early_probe_at=now + early if 0 < early < refilled_after / 2 else math.inf,
+            self.limit,
+            at_once=max((self.limit - self.refusals) / traffic.usual_cost, 1.0),
+            closure=Closure(self.closed_at, self.floor, self.refusals),
+            trial_at=now + PATIENCE * traffic.window,
         )
 
-    def _at_once(self, now: float) -> float:
+
+@define(eq=False)
+class Reopened:
+    """A probe was accepted: what follows tells what that means."""
+
+    traffic: Traffic
+    limit: float
+    closure: Closure
+    shut_at: float
+    """When it was closed still: if a window has begun since, then after this."""
+    opened_at: float
+    tells_until: float = math.inf
+    """When there would be room in any case: from then on, what is accepted tells nothing."""
+    taken: float = 0.0
+    at_once: float = field(factory=lambda: AGAIN)
+    settled: bool = False
+
+    def ready_at(self, now: float, cost: float) -> float | None:
         traffic = self.traffic
-        count = traffic.accepted
-        # Where answers take long, waiting for them would take a window or two: grow with time as well.
-        began = now if traffic.began_at is None else traffic.began_at
-        minute = 60 / traffic.window
-        slowness = min(1.0, traffic.latency * minute / 5)
-        return (
-            _AT_FIRST
-            + count * _FOR_EACH_ACCEPTED
-            + count * count * _SQUARED
-            + (now - began) * minute * slowness / 2
+        enough = (
+            self.taken + traffic.cost_in_flight + cost > self.limit + _ROUNDING or now >= self.tells_until
         )
+        return None if traffic.in_flight and (enough or traffic.in_flight >= self.at_once) else now
+
+    def admitted(self, now: float, permit: Permit) -> None:
+        pass
+
+    def accepted(self, now: float, permit: Permit) -> Phase:
+        self.at_once += 1
+        self.taken += permit.cost
+        return self if self.taken < self.limit - _ROUNDING and now < self.tells_until else self._over(now)
+
+    def late(self, permit: Permit, *, accepted: bool) -> None:
+        """Learn nothing: a probe is sent when nothing else is under way."""
+
+    def refused(self, now: float, permit: Permit) -> Phase:  # noqa: ARG002 - one signature
+        if self.taken >= AS_BEFORE * self.limit:
+            self.limit = self.taken
+        return self._over(now)
+
+    def _over(self, now: float) -> Phase:
+        traffic = self.traffic
+        trial_at = now + PATIENCE * traffic.window
+        if self.taken >= AS_BEFORE * self.limit:
+            return Window(
+                traffic,
+                self.limit,
+                begins_at=self.opened_at,
+                slack=self.opened_at - self.shut_at,
+                spent=self.taken + traffic.cost_in_flight,
+                taken=self.taken,
+                full_at=now,
+                check=self.opened_at - self.closure.closed_at,
+                trial_at=trial_at,
+            )
+        if self.tells_until < math.inf:
+            return Window(traffic, max(self.limit, traffic.ledger.accepted), trial_at=trial_at)
+        return self.closure.evenly(traffic, now, self.taken)
 
 
 @define(eq=False)
 class Window:
-    """So much within a window."""
+    """So much a window: as what was sent ages out of it or, where its beginning is known, from then on."""
 
     traffic: Traffic
     limit: float
-    proven: float
-    """The limit before it was crept above."""
-    closed_at: float
-    began_at: float
-    bucket_rate: float
-    """What it would refill at least, if it were a bucket."""
-    probe_at: float | None
-    """When to send a probe; None when it is settled that this is a window."""
-    early_probe_at: float = math.inf
-    """A limit that was met within a moment may be one a second: that would be seen as soon."""
-    probes: int = 0
-    refusals: int = 1
-    """Since it closed: a bucket may have been drained by them."""
+    begins_at: float = math.inf
+    """``inf`` if it is not known."""
+    slack: float = 0.0
+    """Seconds by which it may begin earlier."""
+    spent: float = 0.0
+    """Sent since it began."""
+    taken: float = 0.0
+    """Accepted since it began, or since it was closed."""
+    full_at: float = 0.0
+    check: float = math.inf
+    """Seconds after it is full at which one more is tried, to see that it is not refilled in as many."""
+    trial_at: float = math.inf
+    """When to try a little more than the limit."""
+    patience: float = field(factory=lambda: PATIENCE)
     trial_out: bool = False
-    sent_at: float = 0.0
-    creep_at: float = math.inf
-    creep_every: float = 2.0
-    """Windows."""
-    creep_step: float = 1.0
-    dropped_at: float = -math.inf
+    at_once: float = math.inf
+    closure: Closure | None = None
+    """What it was closed by, until about as much was accepted as before."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether the limit has held."""
+        return self.closure is None and self.check == math.inf
 
     def ready_at(self, now: float, cost: float) -> float | None:
-        room = self.limit - self.traffic.used
-        if room >= cost - _ROUNDING or self.traffic.used == 0:
-            return now
-        short = cost - room
-        if not self.traffic.in_flight:
-            # What costs more than the limit goes once nothing else counts any more.
-            short = min(short, self.traffic.ledger.sent)
-        at = self.traffic.ledger.frees(short - _ROUNDING)
-        if self.probe_at is None:
-            if self.trial_out or room < -_ROUNDING or at is None:
-                return at
-            # Halfway through the wait: what refills evenly will have something by then.
-            return min(at, max(now, self.creep_at, (self.sent_at + at) / 2))
-        if self.trial_out or self.traffic.in_flight > self.traffic.in_flight_of_epoch:
-            return at  # one at a time, and not before all is known of those that were sent before
-        probe_at = min(self.probe_at, self.early_probe_at)
-        return max(now, probe_at if at is None else min(at, probe_at))
+        if self.traffic.in_flight >= self.at_once:
+            return None
+        at = self._room_at(now, cost)
+        if at is None or at <= now or self.trial_out:
+            return at
+        last = self._telling_until(at, cost)
+        if self.check < math.inf:
+            trial_at = self.full_at + min(self.check, (last - self.full_at) / 2)
+        else:
+            trial_at = self.trial_at
+        return max(now, trial_at) if max(now, trial_at) < last else at
 
-    def let_pass(self, now: float, let: Pass) -> None:
-        self.sent_at = now
-        if 0 < self.traffic.used > self.limit - let.cost + _ROUNDING:
-            let.trial = self.trial_out = True
+    def admitted(self, now: float, permit: Permit) -> None:
+        at = self._room_at(now, 0.0 if self.begins_at == math.inf else permit.cost)
+        if at is not None and at <= now:
+            self.full_at = now
+        else:
+            permit.trial = self.trial_out = True
+        self.spent += permit.cost
 
-    def accepted(self, now: float, let: Pass) -> Phase:
-        if let.trial and self.probe_at is not None:
-            gap = max(now - self.closed_at, _ROUNDING)
-            return Paced(
-                self.traffic, max(let.cost / gap, self.bucket_rate), empty_at=self.closed_at, since=now
-            )
-        if let.trial:
-            self.trial_out = False
-            self.limit += self.creep_step * let.cost
-            self.creep_step *= 2
-            self.creep_every = 1.0
-            self.creep_at = now
-        elif self.probe_at is not None:
-            self._settle(now)
-        return self
+    def accepted(self, now: float, permit: Permit) -> Phase:
+        traffic = self.traffic
+        self.taken += permit.cost
+        self.at_once += 1
+        if self.taken >= AS_BEFORE * self.limit:
+            self.closure, self.at_once = None, math.inf
+        if not permit.trial:
+            return self
+        self.trial_out = False
+        if self.check < math.inf:
+            # It was no window: as much was refilled meanwhile.
+            rate = self.spent / max(now - self.begins_at, _ROUNDING)
+            return Paced(traffic, rate, APART * rate, empty_at=now)
+        if self.begins_at < math.inf:
+            self.limit += permit.cost
+            return self
+        closure = Closure(self.full_at, 0.0, 0.0)
+        opened_at = now - min(traffic.fastest, now - permit.sent_at)
+        until = self._telling_until(self._room_at(now, permit.cost) or now, permit.cost)
+        return Reopened(traffic, self.limit, closure, self.full_at, opened_at, until, permit.cost)
 
-    def late(self, now: float, let: Pass, *, accepted: bool) -> None:  # noqa: ARG002 - one signature
-        if let.trial:
+    def late(self, permit: Permit, *, accepted: bool) -> None:
+        if permit.trial:
             self.trial_out = False
         elif accepted:
-            self.limit += let.cost
-            self.proven += let.cost
-        else:
-            self.refusals += 1
+            self.limit += permit.cost
 
-    def refused(self, now: float) -> Phase:
+    def refused(self, now: float, permit: Permit) -> Phase:
         traffic = self.traffic
-        if self.limit > self.proven:
-            if self.proven < _FEW * traffic.usual_cost:
-                # Trials went well and the limit was wrong all the same: so few come better one by one.
-                return Paced(traffic, self.proven / traffic.window, empty_at=now, since=now, failed=1)
-            self._creep_later(now)
-            self.limit = self.proven = max(self.proven, min(self.limit, traffic.ledger.accepted))
+        if permit.trial:
+            self.trial_out = False
+            if self.check < math.inf:
+                self.check = math.inf
+            else:
+                self.patience *= 2
+            self.trial_at = now + self.patience * traffic.window
             return self
-        accepted = max(traffic.ledger.accepted, traffic.usual_cost)
-        if now - self.dropped_at < 2 * traffic.window:
-            # Twice within so short a time: no window, or somebody else takes from it.
-            rate = max(
-                accepted / traffic.window, traffic.accepted_cost / (now - self.began_at + traffic.window)
-            )
-            return Paced(traffic, rate, empty_at=now, since=now, failed=1)
-        self.dropped_at = now
-        self.limit = self.proven = accepted
-        self.probe_at = None
-        self._creep_later(now)
-        return self
-
-    def trial_refused(self, now: float) -> Phase:
-        self.trial_out = False
-        if self.probe_at is None:
-            self._creep_later(now)
+        if self.closure is not None:
+            if self.taken:
+                return self.closure.evenly(traffic, now, self.taken)
+            return Closed.at(traffic, now, permit).distrusting(self.limit)
+        if self.begins_at < math.inf and self.taken >= AS_BEFORE * self.limit:
+            self.limit = self.taken
+            self.check = traffic.window
             return self
-        self.refusals += 1
-        if self.early_probe_at < self.probe_at:
-            self.early_probe_at = math.inf
-            return self
-        self.probes += 1
-        if self.probes == _PROBES:
-            self._settle(now)
-        else:
-            debt = (self.refusals + 1) * self.traffic.usual_cost
-            self.probe_at = now + _PROBE_MARGIN * debt / self.bucket_rate
-        return self
+        limit = max(min(self.limit, traffic.ledger.accepted), traffic.usual_cost)
+        closure = Closure(now, 0.0, permit.cost)
+        return Window(traffic, limit, at_once=1, closure=closure, trial_at=now + PATIENCE * traffic.window)
 
-    def _settle(self, now: float) -> None:
-        self.probe_at = None
-        self.creep_at = now + self.creep_every * self.traffic.window
+    def _room_at(self, now: float, cost: float) -> float | None:
+        if self.begins_at == math.inf:
+            return _room_at(self.traffic, self.limit, now, cost)
+        window = self.traffic.window
+        if now >= self.begins_at + window - _ROUNDING:
+            self.begins_at += window * ((now - self.begins_at + _ROUNDING) // window)
+            self.spent = self.traffic.cost_in_flight
+            self.taken = 0.0
+        if self.spent + cost <= self.limit + _ROUNDING or not self.spent:
+            return now
+        return self.begins_at + window
 
-    def _creep_later(self, now: float) -> None:
-        self.creep_step = 1.0
-        self.creep_every *= 2
-        self.creep_at = now + self.creep_every * self.traffic.window
-
-
-@define(eq=False)
-class Paced:
-    """So much a second, evenly."""
-
-    traffic: Traffic
-    rate: float
-    empty_at: float
-    """When it was last known to have nothing left: from then on, what is accepted was refilled."""
-    since: float
-    """When the rate was last raised by much."""
-    growing: bool = True
-    """Whether the rate is a lower bound still."""
-    failed: int = 0
-    """Refusals, but for those that are no news, since something was accepted."""
-    refilled: float = 0.0
-    next_at: float = field(init=False)
-    calm: int = 0
-    """Accepted since the last refusal."""
-    binding: bool = True
-    """Whether it is the rate that holds requests back, and not the lack of them."""
-
-    def __attrs_post_init__(self) -> None:
-        self.next_at = self.since + self.traffic.usual_cost / self.rate
-
-    def ready_at(self, now: float, cost: float) -> float | None:  # noqa: ARG002 - it is paid afterwards
-        if self.failed and self.traffic.in_flight_of_epoch:
-            return None  # one probe, not a herd
-        return max(now, self.next_at)
-
-    def let_pass(self, now: float, let: Pass) -> None:
-        spacing = let.cost / self.rate
-        latency = self.traffic.latency
-        self.binding = self.next_at > now - 2 * max(latency, spacing)
-        # What has refilled while a probe was under way is not lost.
-        self.next_at = max(now - latency, self.next_at) + spacing
-
-    def accepted(self, now: float, let: Pass) -> Phase:
-        self.refilled += let.cost
-        self.failed = 0
-        if not self.binding:
-            return self
-        if not self.growing:
-            # Creeping up, doubled after each while in which nothing was refused.
-            per_second = self.rate / self.traffic.usual_cost
-            quarter = per_second * self.traffic.window / 4
-            while_ = max(4, min(_CREEP_ACCEPTED, quarter), 2 * per_second * self.traffic.latency)
-            self.calm += 1
-            self.rate *= 1 + min(_CREEP / while_ * 2 ** (self.calm // while_), _CREEP_MOST)
-        elif let.sent_at >= self.since:
-            self.rate *= _GROWTH
-            self.since = now
-        return self
-
-    def late(self, now: float, let: Pass, *, accepted: bool) -> None:  # noqa: ARG002 - one signature
-        if accepted:
-            self.refilled += let.cost
-        else:
-            self.next_at += let.cost / self.rate
-
-    def refused(self, now: float) -> Phase:
-        usual = self.traffic.usual_cost
-        if not self.failed:
-            seen = self.refilled / max(now - self.empty_at, _ROUNDING)
-            trust = self.refilled / (self.refilled + 8 * usual)
-            self.rate = (
-                max(seen, self.rate / _GROWTH**2)
-                if self.growing
-                else trust * seen + (1 - trust) * self.rate * 0.9
-            )
-            self.growing = False
-            self.empty_at = now
-            self.refilled = 0.0
-        elif self.failed >= 3:
-            self.rate *= 0.7
-        self.failed += 1
-        self.calm = 0
-        wait = 2.0 ** min(self.failed - 1, 6) * usual / self.rate
-        self.next_at = now + min(wait, self.traffic.window / 2)
-        return self
+    def _telling_until(self, at: float, cost: float) -> float:
+        """Return the time up to which it is told by more than the limit that there is more."""
+        if self.begins_at < math.inf:
+            return at - self.slack
+        ledger = self.traffic.ledger
+        if ledger.accepted + self.traffic.cost_in_flight < self.limit - _ROUNDING:
+            return -math.inf  # it is refusals that fill the window, and they may not count
+        quarter = ledger.frees(cost + self.traffic.used - 0.75 * self.limit)
+        return at if quarter is None else quarter
 
 
-Phase: TypeAlias = "Opening | Window | Paced"
+def _room_at(traffic: Traffic, limit: float, now: float, cost: float) -> float | None:
+    """Return when a limit has room, as what was sent ages out; None if an answer must come first."""
+    short = traffic.used + cost - limit
+    if short <= _ROUNDING or not traffic.used:
+        return now
+    if not traffic.in_flight:
+        # What costs more than the limit goes once nothing else counts any more.
+        short = min(short, traffic.ledger.sent)
+    return traffic.ledger.frees(short - _ROUNDING)
+
+
+Phase: TypeAlias = "Closed | Reopened | Window | Paced"

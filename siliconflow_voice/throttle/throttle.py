@@ -1,34 +1,23 @@
-"""Holds an account's coroutines to what the service takes: one gate for each model, that all of them pass."""
+"""What all clients of an account share: one gate for each model, and what the caller is told of them."""
 
 from __future__ import annotations
 
 import asyncio
-import enum
-import heapq
-import itertools
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from attrs import define, field, frozen
 
-from siliconflow_voice.errors import InvalidUploadError
+from siliconflow_voice.throttle.gate import Gate
+from siliconflow_voice.throttle.limiter import Limiter
 from siliconflow_voice.throttle.overload import Overload
-from siliconflow_voice.throttle.pacing import Pace, Pass
+from siliconflow_voice.throttle.pacing import Pace
 from siliconflow_voice.validation import at_least_one, at_least_one_or_none, positive
 
-__all__ = ["Admission", "Gate", "GateSnapshot", "Throttle", "Verdict"]
+__all__ = ["GateSnapshot", "Throttle"]
 
-# A longer Retry-After is a matter for the one call that met it.
-_LONGEST_CLOSURE = 120.0
-
-
-class Verdict(enum.Enum):
-    """What a request's end says to those that come after it."""
-
-    ACCEPTED = enum.auto()
-    REQUESTS_REFUSED = enum.auto()
-    TOKENS_REFUSED = enum.auto()
-    OVERLOADED = enum.auto()
-    NEITHER = enum.auto()
-    """Other errors, timeouts, cancellation."""
+# Gates from which on those that know nothing are looked for, each time that there are twice as many.
+_MANY = 64
 
 
 @frozen
@@ -39,7 +28,14 @@ class GateSnapshot:
     model: str
     requests_per_window: float | None
     """The limit that was declared or learned, or None if none is known."""
+    requests_used: float
+    """Requests that may count in the last window."""
+    requests_basis: Literal["declared", "learned", "believed"] | None
+    """Where the limit is from: the caller; refusals that confirm it; or a first one, so that it may change
+    much still. None if none was met."""
     tokens_per_window: float | None
+    tokens_used: float
+    tokens_basis: Literal["declared", "learned", "believed"] | None
     in_flight: int
     waiting: int
     concurrency: int
@@ -47,161 +43,19 @@ class GateSnapshot:
     opens_in: float
     """Seconds until the next one in the line may pass, as far as is known; 0 if it depends on answers."""
 
-
-@frozen
-class Admission:
-    """What a request holds while it is under way, and gives back with its end."""
-
-    requests: Pass
-    tokens: Pass
-    overload: int
-
-
-@define(eq=False)
-class _Waiter:
-    turn: int
-    tokens: float
-    retry: bool
-    admitted: asyncio.Future[Admission]
-
-    def __lt__(self, other: _Waiter) -> bool:
-        return self.turn < other.turn
-
-
-@define(eq=False)
-class Gate:
-    """Lets requests pass, those of the oldest calls first, when the limits that it learns allow it."""
-
-    requests: Pace
-    tokens: Pace
-    overload: Overload
-    in_flight: int = 0
-    closed_until: float = 0.0
-    """The loop's time before which nothing passes: the service said so."""
-    _turns: itertools.count[int] = field(factory=itertools.count, repr=False)
-    _waiting: list[_Waiter] = field(factory=list[_Waiter], repr=False)
-    _timer: asyncio.TimerHandle | None = field(default=None, repr=False)
-
-    def turn(self) -> int:
-        """Give a call its place in the line, which it keeps for all of its attempts."""
-        return next(self._turns)
+    @property
+    def requests_remaining(self) -> float | None:
+        """Requests that the limit leaves in this window, or None if no limit is known."""
+        return _remaining(self.requests_per_window, self.requests_used)
 
     @property
-    def waiting(self) -> int:
-        """How many stand in the line."""
-        return sum(not waiter.admitted.done() for waiter in self._waiting)
+    def tokens_remaining(self) -> float | None:
+        """Tokens that the limit leaves in this window, or None if no limit is known."""
+        return _remaining(self.tokens_per_window, self.tokens_used)
 
-    def is_open(self, tokens: float, *, retry: bool = False) -> bool:
-        """Whether a request would pass at once."""
-        now = asyncio.get_running_loop().time()
-        return not self._waiting and self._ready_at(now, tokens, retry=retry) == now
 
-    def try_enter(self, tokens: float, *, retry: bool) -> Admission | None:
-        """Pass if that is possible at once: the way of most, for whom nothing has to be set up.
-
-        Raises:
-            InvalidUploadError: It alone costs more tokens than were declared for a window.
-        """
-        if self.tokens.declared is not None and tokens > self.tokens.declared:
-            raise InvalidUploadError(
-                "text",
-                f"has an estimated {tokens:g} tokens; the throttle allows {self.tokens.declared:g} a minute",
-            )
-        if not self.is_open(tokens, retry=retry):
-            return None
-        return self._let_pass(asyncio.get_running_loop().time(), tokens, retry=retry)
-
-    def opens_in(self) -> float:
-        """Give the seconds until the next may pass, as far as is known; 0 if that depends on answers."""
-        now = asyncio.get_running_loop().time()
-        ready_at = self._ready_at(now, 1.0, retry=False)
-        return 0.0 if ready_at is None else ready_at - now
-
-    async def enter(self, turn: int, tokens: float, *, retry: bool) -> Admission:
-        """Wait for the turn; :meth:`leave` ends it. Cancelled, it takes none.
-
-        Args:
-            turn: The call's place in the line.
-            tokens: What the request is estimated to cost.
-            retry: Whether it was turned away because of an overload before.
-
-        Raises:
-            InvalidUploadError: It alone costs more tokens than were declared for a window.
-        """
-        admission = self.try_enter(tokens, retry=retry)
-        if admission is not None:
-            return admission
-        waiter = _Waiter(turn, tokens, retry, asyncio.get_running_loop().create_future())
-        heapq.heappush(self._waiting, waiter)
-        self._admit()
-        try:
-            return await waiter.admitted
-        except asyncio.CancelledError:
-            if waiter.admitted.done() and not waiter.admitted.cancelled():
-                # It was let pass in the very moment in which it was cancelled.
-                self.leave(waiter.admitted.result(), Verdict.NEITHER)
-            else:
-                waiter.admitted.cancel()
-                self._admit()
-            raise
-
-    def leave(self, admission: Admission, verdict: Verdict, *, retry_after: float | None = None) -> None:
-        """Learn from a request's end, and let the next ones pass."""
-        now = asyncio.get_running_loop().time()
-        self.in_flight -= 1
-        accepted = verdict is Verdict.ACCEPTED or None
-        self.requests.answered(
-            now, admission.requests, accepted=False if verdict is Verdict.REQUESTS_REFUSED else accepted
-        )
-        self.tokens.answered(
-            now, admission.tokens, accepted=False if verdict is Verdict.TOKENS_REFUSED else accepted
-        )
-        match verdict:
-            case Verdict.ACCEPTED:
-                self.overload.accepted()
-            case Verdict.OVERLOADED:
-                self.overload.overloaded(now, admission.overload)
-            case _:
-                pass
-        if retry_after is not None and verdict is not Verdict.NEITHER:
-            self.closed_until = max(self.closed_until, now + min(retry_after, _LONGEST_CLOSURE))
-        self._admit()
-
-    def _ready_at(self, now: float, tokens: float, *, retry: bool) -> float | None:
-        by_overload = self.overload.ready_at(now, self.in_flight, retry=retry)
-        by_requests = self.requests.ready_at(now, 1.0)
-        # Only where tokens are known to be limited: the requests' pace is slow enough to begin with.
-        by_tokens = now if self.tokens.limit is None else self.tokens.ready_at(now, tokens)
-        if by_overload is None or by_requests is None or by_tokens is None:
-            return None
-        return max(by_overload, by_requests, by_tokens, self.closed_until)
-
-    def _let_pass(self, now: float, tokens: float, *, retry: bool) -> Admission:
-        self.in_flight += 1
-        return Admission(
-            self.requests.let_pass(now, 1.0),
-            self.tokens.let_pass(now, tokens),
-            self.overload.let_pass(retry=retry),
-        )
-
-    def _admit(self) -> None:
-        """Let pass whoever may, one after the other, or come back when the first of them may."""
-        loop = asyncio.get_running_loop()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        while self._waiting:
-            waiter = self._waiting[0]
-            if not waiter.admitted.done():
-                now = loop.time()
-                ready_at = self._ready_at(now, waiter.tokens, retry=waiter.retry)
-                if ready_at is None:
-                    return  # the next answer will call again
-                if ready_at > now:
-                    self._timer = loop.call_at(ready_at, self._admit)
-                    return
-                waiter.admitted.set_result(self._let_pass(now, waiter.tokens, retry=waiter.retry))
-            heapq.heappop(self._waiting)
+def _remaining(limit: float | None, used: float) -> float | None:
+    return None if limit is None else max(limit - used, 0.0)
 
 
 @define(eq=False)
@@ -227,32 +81,93 @@ class Throttle:
     estimate, as the vendor publishes no price."""
     window: float = field(default=60.0, validator=positive, kw_only=True)
     """Seconds: the vendor's minute, to be scaled down in tests."""
+    _state: Mapping[str, Any] | None = field(default=None, kw_only=True, alias="state", repr=False)
+    """What an earlier throttle learned: what its :meth:`state` returned."""
     _gates: dict[tuple[str, str], Gate] = field(factory=dict[tuple[str, str], Gate], init=False, repr=False)
+    _learned: dict[tuple[str, str], Mapping[str, Any]] = field(init=False, repr=False)
+    """The states of gates that were not used since."""
+    _many: int = field(default=_MANY, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        gates: list[Mapping[str, Any]] = [] if self._state is None else self._state["gates"]
+        self._learned = {(gate["address"], gate["model"]): gate["limiter"] for gate in gates}
 
     def gate(self, address: str, model: str) -> Gate:
-        """Give the gate that requests for *model* at *address* pass through."""
+        """Return the gate that requests for *model* at *address* pass through."""
         key = address, model
         gate = self._gates.get(key)
         if gate is None:
-            gate = self._gates[key] = Gate(
-                Pace(self.window, self.requests_per_minute),
-                Pace(self.window, self.tokens_per_minute),
-                Overload(self.max_concurrency),
-            )
+            if len(self._gates) >= self._many:
+                self._forget_idle()
+            gate = self._gates[key] = self._made(key)
         return gate
 
+    def expected_wait(self, model: str, *, address: str | None = None) -> float:
+        """Return the seconds until a call made now would be sent, about: the line is counted.
+
+        It is 0 for a model that was not used yet. To be called within the loop.
+
+        Args:
+            model: The model's name.
+            address: The base url, where clients of several share the throttle: by default, the one with the
+                longest wait.
+        """
+        gates = [gate for key, gate in self._gates.items() if key[1] == model and address in {None, key[0]}]
+        return max((gate.line().seconds for gate in gates), default=0.0)
+
     def snapshot(self) -> tuple[GateSnapshot, ...]:
-        """Say what each gate believes: for a progress line, or a metric. To be called within the loop."""
-        return tuple(
-            GateSnapshot(
-                address=address,
-                model=model,
-                requests_per_window=gate.requests.limit,
-                tokens_per_window=gate.tokens.limit,
-                in_flight=gate.in_flight,
-                waiting=gate.waiting,
-                concurrency=int(gate.overload.allowed),
-                opens_in=gate.opens_in(),
-            )
-            for (address, model), gate in self._gates.items()
+        """Return what each gate believes: for a progress line, or a metric. To be called within the loop."""
+        return tuple(_snapshot(address, model, gate) for (address, model), gate in self._gates.items())
+
+    def state(self) -> dict[str, Any]:
+        """Return what was learned as a plain value of JSON, to go on from it after a restart.
+
+        Pass it to another throttle as ``Throttle(state=…)``. It holds ages, and no time of any clock: what
+        passes in between is taken for no time, so at worst a window is waited for once more. What is under
+        way counts as sent. To be called within the loop.
+        """
+        now = asyncio.get_running_loop().time()
+        gates = [(key, gate.limiter.state(now)) for key, gate in self._gates.items() if not gate.is_idle(now)]
+        return {
+            "gates": [
+                {"address": address, "model": model, "limiter": state}
+                for (address, model), state in (*gates, *self._learned.items())
+            ]
+        }
+
+    def _made(self, key: tuple[str, str]) -> Gate:
+        limiter = Limiter(
+            Pace(self.window, self.requests_per_minute),
+            Pace(self.window, self.tokens_per_minute),
+            Overload(self.max_concurrency),
         )
+        state = self._learned.pop(key, None)
+        if state is not None:
+            now = asyncio.get_running_loop().time()
+            limiter.load(state, now)
+            limiter.abandon(now)
+        return Gate(limiter)
+
+    def _forget_idle(self) -> None:
+        """Drop the gates that are idle and know nothing: a name used once takes no memory for good."""
+        now = asyncio.get_running_loop().time()
+        self._gates = {key: gate for key, gate in self._gates.items() if not gate.is_idle(now)}
+        self._many = max(2 * len(self._gates), _MANY)
+
+
+def _snapshot(address: str, model: str, gate: Gate) -> GateSnapshot:
+    requests, tokens = gate.limiter.requests, gate.limiter.tokens
+    return GateSnapshot(
+        address=address,
+        model=model,
+        requests_per_window=requests.limit,
+        requests_used=requests.traffic.used,
+        requests_basis=requests.basis,
+        tokens_per_window=tokens.limit,
+        tokens_used=tokens.traffic.used,
+        tokens_basis=tokens.basis,
+        in_flight=gate.in_flight,
+        waiting=gate.waiting,
+        concurrency=int(gate.limiter.overload.allowed),
+        opens_in=gate.opens_in(),
+    )

@@ -7,6 +7,7 @@ import platform
 
 import aiohttp
 from attrs import define, field
+from yarl import URL
 
 from siliconflow_voice.api.answers import Answer, Inflater, Redactor
 from siliconflow_voice.api.requests import Request
@@ -39,6 +40,7 @@ class Channel:
     proxy: Proxy | None
     _headers: dict[str, str] = field(init=False, repr=False)
     _redact: Redactor = field(init=False, repr=False)
+    _urls: dict[str, URL] = field(factory=dict[str, URL], init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         self._redact = Redactor(self.origin.key)
@@ -83,7 +85,7 @@ class Channel:
                 try:
                     async with session.request(
                         request.method,
-                        self.origin.base_url / request.path,
+                        self._url(request.path),
                         headers=headers,
                         data=payload,
                         allow_redirects=False,
@@ -102,6 +104,12 @@ class Channel:
             return transfer.error or error
         except (aiohttp.ClientError, OSError, ValueError, RuntimeError) as problem:
             return transfer.error or watch.error(problem) or translate(problem, self.origin.host)
+
+    def _url(self, path: str) -> URL:
+        url = self._urls.get(path)
+        if url is None:
+            url = self._urls[path] = self.origin.base_url / path
+        return url
 
     async def _read(
         self, response: aiohttp.ClientResponse, limit: int, transfer: Transfer, voices: VoiceList | None

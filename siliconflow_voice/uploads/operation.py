@@ -92,14 +92,12 @@ class Upload(Operation[Voice]):
         if self.searching is None:
             return unknown
         found = await self._find(self.searching)
-        match found:
-            case None:
-                return Failed(unknown.error, Failure.NOT_SENT)
-            case AmbiguousUploadError():
-                found.__cause__ = unknown.error
-                return Failed(found, Failure.UNKNOWN)
-            case Voice():
-                return Success(found)
+        if found is None:
+            return Failed(unknown.error, Failure.NOT_SENT)
+        if isinstance(found, AmbiguousUploadError):
+            found.__cause__ = unknown.error
+            return Failed(found, Failure.UNKNOWN)
+        return Success(found)
 
     def lost(self) -> None:
         self.known.lose(self.wanted)

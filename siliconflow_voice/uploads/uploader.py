@@ -6,7 +6,7 @@ import asyncio
 from array import array
 from functools import partial
 
-from attrs import define, evolve
+from attrs import define
 
 from siliconflow_voice.api import requests
 from siliconflow_voice.api.requests import Encoding
@@ -187,7 +187,16 @@ class OpenUpload:
         with known.uploading(wanted):
             success = await self._uploader.engine.call(operation, deadline)
             known.add(success.value.uri)
-        return evolve(success.value, trace_id=success.trace_id, attempts=success.attempts)
+        voice = success.value
+        return Voice(
+            voice.uri,
+            voice.model,
+            voice.custom_name,
+            voice.text,
+            voice.recovered,
+            success.attempts,
+            success.trace_id,
+        )
 
     def wait(self) -> None:
         """Called before a long wait: release memory."""

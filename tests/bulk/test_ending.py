@@ -17,7 +17,9 @@ from siliconflow_voice import (
     NotFoundError,
     PermissionDeniedError,
     QuotaExhaustedError,
+    RateLimitError,
     RealNameRequiredError,
+    RetryPolicy,
     SiliconFlowError,
     Throttle,
     UnexpectedRedirectError,
@@ -26,7 +28,7 @@ from siliconflow_voice import (
     VoiceUpload,
     upload_many,
 )
-from siliconflow_voice.emulator import Emulator, Fault
+from siliconflow_voice.emulator import Emulator, Fault, Quota
 
 HOPELESS = [
     (401, None, AuthenticationError),
@@ -253,3 +255,31 @@ async def test_an_outcome_that_is_in_hand_is_given_when_the_run_ends() -> None:
             with pytest.raises(AuthenticationError):
                 await taken(upload_many(client, come(), concurrency=2), got)
     assert [(outcome.index, outcome.status) for outcome in got] == [(0, "failed")]
+
+
+@virtual_time
+async def test_a_run_ends_when_the_limit_lets_nothing_pass_any_more() -> None:
+    async with Emulator() as emulator:
+        retry = RetryPolicy(deadline=2)
+        async with VoiceClient("sk-test", base_url=emulator.base_url, retry=retry) as client:
+            got: list[UploadOutcome] = []
+            outcomes = upload_many(client, items(100))
+            got += [await anext(outcomes) for _ in range(10)]
+            emulator.add_fault(Fault.return_status(403, message="RPM limit exceeded", times=None))
+            with pytest.raises(RateLimitError) as caught:
+                await taken(outcomes, got)
+    assert "run again later" in caught.value.__notes__[0]
+    # The throttle has held back the rest: few more were sent than were under way at the first refusal.
+    uploads = sum(request.endpoint == "upload" for request in emulator.requests)
+    assert uploads - len(emulator.voices) <= 16 + 6
+
+
+@virtual_time
+async def test_a_run_goes_on_when_the_limit_passes() -> None:
+    async with Emulator(quota=Quota(requests=10)) as emulator:
+        retry = RetryPolicy(deadline=90)
+        async with VoiceClient("sk-test", base_url=emulator.base_url, retry=retry) as client:
+            got: list[UploadOutcome] = []
+            await taken(upload_many(client, items(60)), got)
+    assert len(got) == 60
+    assert len(emulator.voices) > 30

@@ -148,7 +148,7 @@ async def test_a_deadline_begins_with_an_uploads_turn() -> None:
             "sk-test",
             base_url=emulator.base_url,
             throttle=Throttle(window=10),
-            retry=RetryPolicy(deadline=60),
+            retry=RetryPolicy(deadline=100),
         )
         async with client:
             # The last has its turn after three minutes at least.

@@ -13,7 +13,7 @@ from support.virtual_time import virtual_time
 from siliconflow_voice import RetryPolicy, Throttle, Voice, VoiceClient
 from siliconflow_voice.api.requests import Encoding
 from siliconflow_voice.emulator import Emulator, Fault
-from siliconflow_voice.throttle.throttle import Verdict
+from siliconflow_voice.throttle.limiter import Verdict
 from siliconflow_voice.uploads.recovery import OnAmbiguous
 
 FAR_PAST_THE_END = 4000

@@ -22,7 +22,7 @@ from siliconflow_voice.errors import (
     SiliconFlowError,
 )
 from siliconflow_voice.models import Failure
-from siliconflow_voice.throttle.throttle import Verdict
+from siliconflow_voice.throttle.limiter import Verdict
 
 EXAMPLES: dict[str, list[SiliconFlowError]] = {
     "a daily 429 (``QuotaExhaustedError``)": [errors.QuotaExhaustedError("no", status=429, kind="rpd")],

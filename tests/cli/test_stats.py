@@ -11,7 +11,7 @@ from support.terminal import Clock, outcome
 from siliconflow_voice import Attempt, AttemptEvent, Failure, Throttle, WaitEvent
 from siliconflow_voice.cli.stats import Kind, Stats, ThrottleState, Timeline, kind_of, throttle_state
 from siliconflow_voice.errors import OverloadedError
-from siliconflow_voice.throttle.throttle import Verdict
+from siliconflow_voice.throttle.limiter import Verdict
 
 
 @pytest.fixture

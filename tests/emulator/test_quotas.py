@@ -125,6 +125,14 @@ def test_fixed_windows_follow_one_another_from_the_first_request_on() -> None:
     assert [meter.take(at, 0) for at in times] == [None, "RPM", None, "RPM", None, "RPM", None]
 
 
+@pytest.mark.parametrize("phase", [0.0, 4.0, 9.9])
+def test_fixed_windows_begin_a_phase_before_the_first_request(phase: float) -> None:
+    meter = QuotaMeter(Quota(requests=1, window=10.0, phase=phase))
+    ends = 5.0 + 10.0 - phase
+    times = [5.0, ends - 0.01, ends, ends + 9.99, ends + 10.0]
+    assert [meter.take(at, 0) for at in times] == [None, "RPM", None, "RPM", None]
+
+
 def test_a_hammered_bucket_sinks_to_minus_its_burst_and_no_further() -> None:
     meter = QuotaMeter(Quota(requests=10, window=10.0, kind="bucket", burst=2))
     for _ in range(50):
@@ -170,6 +178,9 @@ def test_a_raised_limit_leaves_room_for_the_difference(kind: Kind) -> None:
         ({"window": float("nan")}, "window must be a positive number"),
         ({"window": float("inf")}, "window must be a positive number"),
         ({"kind": "leaky"}, "kind must be"),
+        ({"phase": 60.0}, "phase must be at least 0 and less than the window"),
+        ({"phase": -1.0}, "phase must be at least 0"),
+        ({"phase": 1.0, "kind": "sliding"}, "phase is for a quota of kind 'fixed'"),
         ({"requests": 1, "burst": 1}, "burst is valid only for a quota of kind 'bucket'"),
         (
             {"kind": "bucket", "burst": 1},

@@ -1,6 +1,6 @@
-"""Prints the table of all combinations, beside what others do, and draws the timelines for the docs.
+"""Prints the table over events and the rows of it that are played over HTTP, and draws the timelines.
 
-python -m simulation [--charts FOLDER] [--quick]
+python -m simulation [--charts FOLDER] [--table FILE] [--events]
 """
 
 from __future__ import annotations
@@ -8,63 +8,88 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from siliconflow_voice.emulator import Quota
+from simulation import rows
 from simulation.brownout import BrownOut, simulate_brownout
 from simulation.chart import Panel, draw
+from simulation.events import Row, reference_seconds
 from simulation.lossy import simulate_lossy
+from simulation.numbers import LEARNING, OPENING, Number
 from simulation.policies import BotocoreAdaptive, botocore_standard, openai_defaults, simulate_policy
-from simulation.scenarios import Result, Scenario, ideal_seconds, simulate
-
-AIM, FLOOR = (0.05, 1.05), (0.15, 1.15)
-
-
-def quotas(limit: int) -> Iterator[Quota]:
-    """Each kind of server, with one limit."""
-    for kind in ("fixed", "sliding"):
-        for counted in (True, False):
-            yield Quota(requests=limit, kind=kind, count_refusals=counted)
-    for burst in (limit, max(limit // 6, 1)):
-        for counted in (True, False):
-            yield Quota(requests=limit, kind="bucket", burst=burst, count_refusals=counted)
+from simulation.scenarios import Result, Scenario, simulate
+from simulation.table import POLICIES, Score, brown_out, burst_ratios, score, summary, throttle
 
 
-def required() -> Iterator[Scenario]:
-    """What must come out well."""
-    for limit, uploads in ((60, 400), (600, 4_000)):
-        for quota in quotas(limit):
-            yield Scenario(quota, uploads)
+def over_http(limit: int, uploads: int) -> Iterator[Scenario]:
+    """Yield each kind of server, with one limit: what is played over HTTP too."""
+    for phase in (0.0, 20.0, 40.0, 55.0):
+        yield Scenario(Quota(requests=limit, phase=phase), uploads)
+    for _, quota in rows.quotas(limit):
+        yield Scenario(quota, uploads)
 
 
-def others() -> Iterator[Scenario]:
-    """Small and large limits, one coroutine and many, fast answers and slow ones."""
-    for limit, uploads, coroutines, latency in (
-        (6, 60, 32, (0.5, 1.5)),
-        (60, 400, 8, (0.02, 0.02)),
-        (60, 200, 1, (0.5, 0.5)),
-        (60, 400, 256, (0.5, 1.5)),
-        (60, 400, 32, (2.0, 4.0)),
-        (60, 400, 32, (8.0, 12.0)),
-        (6_000, 12_000, 256, (0.2, 0.6)),
-    ):
-        for quota in quotas(limit):
-            yield Scenario(quota, uploads, coroutines, latency)
+def reference(scenario: Scenario) -> float:
+    """Return how long a sender takes that knows the limit and not the phase."""
+    return reference_seconds(Row("", scenario.quota, scenario.uploads, scenario.coroutines, scenario.latency))
 
 
-def line(scenario: Scenario, result: Result) -> str:
-    """Give a row of the table."""
-    ideal = ideal_seconds(scenario)
-    refused, ratio = result.refused / scenario.uploads, result.seconds / ideal
-    mark = " " if (refused, ratio) <= AIM and ratio <= AIM[1] else "."
-    if refused > FLOOR[0] or ratio > FLOOR[1] or result.failed:
-        mark = "x"
-    low, high = scenario.latency
+def line(scenario: Scenario) -> str:
+    """Play a scenario over HTTP, and return its row of the table."""
+    result = simulate(scenario)
     return (
-        f"{scenario!s:26} {scenario.quota.requests:5}/min {scenario.coroutines:4} x {low:g}-{high:g} s "
-        f"{scenario.uploads:6} uploads {result.failed:4} failed {result.refused:5} refused ({refused:6.1%}) "
-        f"{result.seconds:7.0f} s  ideal {ideal:6.0f} s  {ratio:5.2f} x  {mark}"
+        f"{scenario!s:33} {scenario.quota.requests:5} {scenario.uploads:6} uploads {result.failed:4} failed "
+        f"{result.refused:5} refused ({result.refused / scenario.uploads:6.1%}) {result.seconds:6.0f} s "
+        f"{result.seconds / reference(scenario):5.2f} x"
     )
+
+
+def policy_score(row: Row, name: str) -> Score | None:
+    """Play a row by a policy; None if it does not come to an end."""
+    try:
+        return score(row, POLICIES[name])
+    except AssertionError:
+        return None
+
+
+def changed_score(row: Row, number: Number, factor: float) -> Score:
+    """Play a row with another value of a number."""
+    with number.times(factor):
+        return score(row, throttle, (0,))
+
+
+def over_events(pool: ProcessPoolExecutor) -> Iterator[str]:
+    """Say what the throttle makes of every row, and others of all of them."""
+    everything: list[Score] = []
+    yield "r: more refused than 5 %, or than may be under way at once; t: more than 1.06 x the reference"
+    for title, group in rows.table():
+        scores = list(pool.map(partial(score, make=throttle), group, chunksize=4))
+        everything += scores
+        yield from ("", title, f"  {summary(scores)}", *(f"    {one}" for one in scores))
+    yield from ("", f"all: {summary(everything)}", "")
+    yield "the same by simpler ways:"
+    some = [row for _, group in rows.table() for row in group if row.tokens == 1]
+    for name in POLICIES:
+        scored = list(pool.map(partial(policy_score, name=name), some, chunksize=4))
+        ended = [one for one in scored if one is not None]
+        endless = f"; without an end {len(scored) - len(ended)}" if len(ended) < len(scored) else ""
+        yield f"  {name:40} {summary(ended)}{endless}"
+    yield from ("", "bursts against an account with room, in units of a semaphore of the same size:")
+    for row, ratio in burst_ratios(throttle):
+        yield f"  {row.name:16} answers of {row.latency[0]:g} to {row.latency[1]:g} s: {ratio:.2f} x"
+    brown = brown_out(throttle)
+    yield f"brown-out: {brown.attempts:.3f} attempts each, 90 % of full speed {brown.back_after:.1f} s after"
+    yield from ("", "each number, halved and doubled:")
+    some = [row for row in some if row.uploads <= 400]
+    plain = list(pool.map(partial(score, make=throttle, seeds=(0,)), some, chunksize=4))
+    yield f"  {'as it is':20}     {summary(plain)}"
+    for number in (*OPENING, *LEARNING):
+        for factor in (0.5, 2.0):
+            changed = list(pool.map(partial(changed_score, number=number, factor=factor), some, chunksize=4))
+            yield f"  {number!s:20} x {factor:<3g} {summary(changed)}"
 
 
 def compare(scenario: Scenario) -> Iterator[str]:
@@ -78,17 +103,16 @@ def compare(scenario: Scenario) -> Iterator[str]:
         result = simulate_policy(scenario, policy)  # type: ignore[arg-type] # on purpose
         yield (
             f"  {name:34} {result.failed:4} failed  {result.refused:5} refused  {result.seconds:7.0f} s  "
-            f"{result.seconds / ideal_seconds(scenario):5.2f} x"
+            f"{result.seconds / reference(scenario):5.2f} x"
         )
 
 
 def charts(folder: Path) -> None:
     """Draw the timelines that the docs show."""
-    names = {"fixed": "fixed window", "sliding": "sliding window, refusals counted"}
     panels = []
-    for quota in quotas(60):
+    quotas = [("fixed window, begun 20 s before", Quota(requests=60, phase=20)), *rows.quotas(60)]
+    for name, quota in quotas:
         if quota.count_refusals:
-            name = names.get(quota.kind, f"bucket of {quota.burst}")
             result = simulate(Scenario(quota, 400))
             panels.append(Panel(f"{name}: {result.refused} refused, {result.seconds:.0f} s", result, 60))
     folder.mkdir(parents=True, exist_ok=True)
@@ -125,7 +149,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--charts", type=Path, help="draw them into this folder, instead of the table")
     parser.add_argument("--table", type=Path, help="write the table into this file too")
-    parser.add_argument("--quick", action="store_true", help="only what must come out well")
+    parser.add_argument("--events", action="store_true", help="only what is played over events: seconds")
     options = parser.parse_args()
     began = time.perf_counter()
     lines: list[str] = []
@@ -137,28 +161,30 @@ def main() -> None:
     if options.charts:
         charts(options.charts)
         return
-    scenarios = [*required(), *(() if options.quick else others())]
-    marks = []
-    for scenario in scenarios:
-        row = line(scenario, simulate(scenario))
-        marks.append(row[-1])
-        tell(row)
-    tell(
-        f"\n{len(marks)} combinations: {marks.count(' ')} reach the aim (5 % refused, 1.05 x the ideal), "
-        f"\n{marks.count('.')} the floor (15 %, 1.15 x), {marks.count('x')} neither.\n"
-    )
-    scenario = Scenario(Quota(requests=60, kind="sliding"), 400)
-    tell(f"others, on {scenario}, 60/min, 400 uploads:")
-    for text in (*compare(scenario), "", describe(simulate_brownout())):
-        tell(text)
-    lossy = simulate_lossy()
-    tell(
-        f"one answer of ten lost after storing: {lossy.stored} of {lossy.uploads} stored, "
-        f"{lossy.duplicates} twice, {lossy.recovered} recovered ({lossy.lists} lists), {lossy.seconds:.0f} s"
-    )
+    with ProcessPoolExecutor() as pool:
+        for text in over_events(pool):
+            tell(text)
+    if not options.events:
+        for text in in_full():
+            tell(text)
     if options.table:
         options.table.write_text("\n".join(lines) + "\n", encoding="utf-8")
     print(f"\n{time.perf_counter() - began:.0f} s of real time")
+
+
+def in_full() -> Iterator[str]:
+    """Say what comes of it with the real client, over HTTP."""
+    yield from ("", "with the client, over HTTP to the emulator:")
+    for limit, uploads in ((60, 400), (600, 2_000)):
+        yield from (f"  {line(scenario)}" for scenario in over_http(limit, uploads))
+    scenario = Scenario(Quota(requests=60, kind="sliding"), 400)
+    yield from ("", f"others, on {scenario}, 60/min, 400 uploads:", *compare(scenario))
+    yield from ("", describe(simulate_brownout()))
+    lossy = simulate_lossy()
+    yield (
+        f"one answer of ten lost after storing: {lossy.stored} of {lossy.uploads} stored, "
+        f"{lossy.duplicates} twice, {lossy.recovered} recovered ({lossy.lists} lists), {lossy.seconds:.0f} s"
+    )
 
 
 if __name__ == "__main__":

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import heapq
-from collections import deque
 from collections.abc import Awaitable, Callable
 
 from attrs import field, frozen
@@ -38,7 +36,7 @@ class Scenario:
         quota = self.quota
         burst = f" of {quota.burst or quota.requests}" if quota.kind == "bucket" else ""
         counted = "" if quota.count_refusals else ", refusals free"
-        return f"{quota.kind}{burst}{counted}"
+        return f"{quota.kind}{burst}{counted}" + (f", phase {quota.phase:g}" if quota.phase else "")
 
 
 @frozen
@@ -154,53 +152,3 @@ def in_virtual_time(run: Callable[[], Awaitable[Result]]) -> Result:
 
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         return runner.run(main())
-
-
-def ideal_seconds(scenario: Scenario) -> float:
-    """How long it would take one who knows the quota, sends whenever there is room, and is never refused."""
-    free = [0.0] * scenario.coroutines
-    takes = sum(scenario.latency) / 2
-    room = _Room(scenario.quota)
-    end = 0.0
-    for _ in range(scenario.uploads):
-        sent = room.take(heapq.heappop(free))
-        end = max(end, sent + takes)
-        heapq.heappush(free, sent + takes)
-    return end
-
-
-class _Room:
-    """When a request could go, at the earliest."""
-
-    def __init__(self, quota: Quota) -> None:
-        self._quota = quota
-        self._limit = quota.requests or 0
-        self._burst = float(quota.burst or self._limit)
-        self._sent: deque[float] = deque(maxlen=self._limit)
-        self._level = self._burst
-        self._at = 0.0
-
-    def take(self, earliest: float) -> float:
-        window = self._quota.window
-        match self._quota.kind:
-            case "sliding":
-                full = len(self._sent) == self._limit
-                at = max(earliest, self._sent[0] + window) if full else earliest
-                self._sent.append(at)
-            case "fixed":
-                at = max(earliest, self._at)
-                in_window = sum(sent // window == at // window for sent in self._sent)
-                if in_window == self._limit:
-                    at = (at // window + 1) * window
-                self._sent.append(at)
-                self._at = at
-            case _:
-                rate = self._limit / window
-                at = max(earliest, self._at)
-                self._level = min(self._burst, self._level + (at - self._at) * rate)
-                if self._level < 1:
-                    at += (1 - self._level) / rate
-                    self._level = 1.0
-                self._level -= 1
-                self._at = at
-        return at

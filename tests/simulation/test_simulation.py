@@ -5,25 +5,24 @@ from typing import Literal
 import pytest
 
 from siliconflow_voice.emulator import Quota
-from simulation.__main__ import quotas
+from simulation.__main__ import over_http, reference
 from simulation.brownout import simulate_brownout
 from simulation.chart import Panel, draw
 from simulation.lossy import simulate_lossy
 from simulation.policies import BotocoreAdaptive, openai_defaults, simulate_policy
-from simulation.scenarios import Scenario, ideal_seconds, simulate
+from simulation.scenarios import Scenario, simulate
 
 Kind = Literal["fixed", "sliding", "bucket"]
 
 SLIDING = Scenario(Quota(requests=60, kind="sliding"), 400)
 
 
-@pytest.mark.parametrize("quota", list(quotas(60)), ids=lambda quota: str(Scenario(quota, 0)))
-def test_a_limit_that_nobody_declared_is_learned_and_kept(quota: Quota) -> None:
-    scenario = Scenario(quota, 400)
+@pytest.mark.parametrize("scenario", list(over_http(60, 400)), ids=str)
+def test_a_limit_that_nobody_declared_is_learned_and_kept(scenario: Scenario) -> None:
     result = simulate(scenario)
     assert result.failed == 0
     assert result.refused <= 0.15 * scenario.uploads
-    assert result.seconds <= 1.15 * ideal_seconds(scenario)
+    assert result.seconds <= 1.15 * reference(scenario)
 
 
 def limited(requests: int, kind: Kind) -> Quota:
@@ -34,7 +33,7 @@ def limited(requests: int, kind: Kind) -> Quota:
 def test_a_limit_that_is_raised_is_found_out(kind: Kind) -> None:
     scenario = Scenario(limited(60, kind), 600, later=(150, limited(120, kind)))
     result = simulate(scenario)
-    unraised = ideal_seconds(Scenario(limited(60, kind), 600))
+    unraised = reference(Scenario(limited(60, kind), 600))
     assert result.failed == 0
     assert result.seconds < 0.97 * unraised
 
@@ -103,5 +102,5 @@ def test_a_run_can_be_drawn() -> None:
     ],
     ids=["fixed", "sliding", "bucket", "small bucket"],
 )
-def test_the_ideal_is_what_the_quota_allows(quota: Quota, seconds: float) -> None:
-    assert ideal_seconds(Scenario(quota, 400)) == pytest.approx(seconds, abs=1.5)
+def test_the_reference_is_what_the_quota_allows(quota: Quota, seconds: float) -> None:
+    assert reference(Scenario(quota, 400)) == pytest.approx(seconds, abs=1.5)

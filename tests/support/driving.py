@@ -5,7 +5,8 @@ from __future__ import annotations
 from attrs import define, field
 
 from siliconflow_voice.emulator.quotas import Quota, QuotaMeter
-from siliconflow_voice.throttle.pacing import Pace, Pass
+from siliconflow_voice.throttle.pacing import Pace
+from siliconflow_voice.throttle.traffic import Permit
 
 
 @define
@@ -28,41 +29,39 @@ class Driver:
         waited, self.now = at - self.now, at
         return waited
 
-    def send(self, cost: float = 1.0) -> Pass:
+    def send(self, cost: float = 1.0) -> Permit:
         """Send as soon as it may go."""
         self.wait(cost)
         assert self.ready(cost) == self.now
-        return self.pace.let_pass(self.now, cost)
+        return self.pace.admit(self.now, cost)
 
-    def answer(self, let: Pass, *, accepted: bool | None, after: float = 0.0) -> None:
+    def answer(self, permit: Permit, *, accepted: bool | None, after: float = 0.0) -> None:
         self.now += after
-        self.pace.answered(self.now, let, accepted=accepted)
+        self.pace.answered(self.now, permit, accepted=accepted)
 
-    def try_one(self, *, accepted: bool | None, cost: float = 1.0, after: float = 0.0) -> Pass:
+    def try_one(self, *, accepted: bool | None, cost: float = 1.0, after: float = 0.0) -> Permit:
         """Send one as soon as it may go, and answer it."""
-        let = self.send(cost)
-        self.answer(let, accepted=accepted, after=after)
-        return let
+        permit = self.send(cost)
+        self.answer(permit, accepted=accepted, after=after)
+        return permit
 
     def try_all(self, *answers: bool) -> None:
         for accepted in answers:
             self.try_one(accepted=accepted)
 
 
-def closed(accepted: int = 10, every: float = 1.0) -> Driver:
-    """A pace that has seen so many accepted, one after the other, and then a first refusal."""
+def accepted(count: int, *, latency: float = 0.5) -> Driver:
+    """A pace that has seen so many accepted, one after the other."""
     driver = Driver()
-    for _ in range(accepted):
-        driver.try_one(accepted=True)
-        driver.now += every
-    driver.try_one(accepted=False)
+    for _ in range(count):
+        driver.try_one(accepted=True, after=latency)
     return driver
 
 
-def settled(accepted: int = 10) -> Driver:
-    """One that has found out, by two probes in vain, that the limit is that of a window."""
-    driver = closed(accepted)
-    driver.try_all(False, False)
+def closed(count: int = 10, *, latency: float = 0.5) -> Driver:
+    """One that was then refused for the first time."""
+    driver = accepted(count, latency=latency)
+    driver.try_one(accepted=False, after=latency)
     return driver
 
 
@@ -83,11 +82,11 @@ class Metered:
     def run_until(self, end: float) -> None:
         driver = self.driver
         while True:
-            let = driver.send()
+            permit = driver.send()
             accepted = self.meter.take(driver.now, 1) is None
-            driver.answer(let, accepted=accepted)
+            driver.answer(permit, accepted=accepted)
             self.sent.append(driver.now)
-            if let.trial:
+            if permit.trial:
                 self.trials.append(driver.now)
             if not accepted:
                 self.refusals.append(driver.now)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from siliconflow_voice import Throttle
-from siliconflow_voice.throttle.throttle import Admission, Gate, Verdict
+from siliconflow_voice.throttle.gate import Gate
+from siliconflow_voice.throttle.limiter import Admission, Verdict
 
 
 def gate_of(throttle: Throttle | None = None) -> Gate:

@@ -10,7 +10,8 @@ from support.gates import gate_of
 from support.virtual_time import VirtualTimeLoop
 
 from siliconflow_voice import Throttle
-from siliconflow_voice.throttle.throttle import Gate, Verdict
+from siliconflow_voice.throttle.gate import Gate
+from siliconflow_voice.throttle.limiter import Verdict
 
 REFUSALS = [Verdict.REQUESTS_REFUSED, Verdict.TOKENS_REFUSED, Verdict.OVERLOADED, Verdict.NEITHER]
 
@@ -128,7 +129,7 @@ def test_everyone_who_is_not_cancelled_gets_through(calls: list[Call], capacity:
 def test_nobody_is_left_behind(calls: list[Call], capacity: int) -> None:
     gate = play(Throttle(max_concurrency=capacity), calls).gate
     assert (gate.in_flight, gate.waiting, gate._waiting, gate._timer) == (0, 0, [], None)
-    assert (gate.requests._traffic.in_flight, gate.tokens._traffic.in_flight) == (0, 0)
+    assert (gate.limiter.requests.traffic.in_flight, gate.limiter.tokens.traffic.in_flight) == (0, 0)
 
 
 @settings(deadline=None)

@@ -13,8 +13,9 @@ from support.virtual_time import VirtualTimeLoop
 
 from siliconflow_voice import Throttle
 from siliconflow_voice.emulator.quotas import Quota, QuotaMeter
-from siliconflow_voice.throttle.pacing import Pace, Pass
-from siliconflow_voice.throttle.throttle import Verdict
+from siliconflow_voice.throttle.limiter import Verdict
+from siliconflow_voice.throttle.pacing import Pace
+from siliconflow_voice.throttle.traffic import Permit
 
 # What each request costs, the seconds to its answer, and what that is.
 Request = tuple[float, float, bool | None]
@@ -31,7 +32,7 @@ requests = st.lists(
 def send_all(pace: Pace, requests: list[Request], *, idle: float = 0.0) -> list[tuple[float, float]]:
     """Send each as soon as it may go; give when they went, and their costs."""
     now, numbers = 0.0, itertools.count()
-    under_way: list[tuple[float, int, Pass, bool | None]] = []
+    under_way: list[tuple[float, int, Permit, bool | None]] = []
     sent: list[tuple[float, float]] = []
     for number, (cost, latency, accepted) in enumerate(requests):
         now += idle if number % 7 == 6 else 0.0
@@ -46,7 +47,7 @@ def send_all(pace: Pace, requests: list[Request], *, idle: float = 0.0) -> list[
                 assert now < at
                 now = at
         sent.append((now, cost))
-        heapq.heappush(under_way, (now + latency, next(numbers), pace.let_pass(now, cost), accepted))
+        heapq.heappush(under_way, (now + latency, next(numbers), pace.admit(now, cost), accepted))
     return sent
 
 
@@ -59,6 +60,7 @@ def most_within(window: float, sent: list[tuple[float, float]]) -> float:
 
 @given(requests, st.integers(20, 100), st.floats(0, 100))
 @example([(20.0, 0.0, True)] * 7, 20, 0.0)
+@example([(0, 0, True), (0, 0, True), (11, 0, False), (0, 0, True), (10, 0, False), (0, 0, True)], 20, 0.0)
 def test_a_declared_limit_is_never_exceeded(requests: list[Request], declared: int, idle: float) -> None:
     sent = send_all(Pace(60, declared), requests, idle=idle)
     assert len(sent) == len(requests)
@@ -86,7 +88,7 @@ def test_a_declared_limit_is_used_up_and_waited_for() -> None:
     driver.try_all(*[True] * 5)
     assert driver.now == 0
     driver.try_one(accepted=True)
-    assert driver.now == pytest.approx(60, abs=0.126)
+    assert driver.now == pytest.approx(60, abs=0.51)
 
 
 def test_refusals_and_what_came_to_nothing_count_against_a_declared_limit() -> None:
@@ -115,7 +117,7 @@ def test_what_would_exceed_a_declared_limit_waits_for_what_is_under_way() -> Non
     driver.now = 200
     assert driver.ready() is None
     driver.answer(first, accepted=True)
-    assert driver.ready() == pytest.approx(260, abs=0.13)
+    assert driver.ready() == 200  # it was sent more than a window ago
 
 
 def uploads(quota: Quota, count: int, *, coroutines: int = 16) -> tuple[int, float]:

@@ -26,7 +26,7 @@ async def test_clients_of_one_throttle_share_what_one_of_them_learns() -> None:
                 await hurried.upload_voice(SPEECH, custom_name="refused", text=TEXT)
             refused = len(emulator.requests)
             waiting = asyncio.create_task(other.upload_voice(SPEECH, custom_name="other", text=TEXT))
-            await asyncio.sleep(1)
+            await asyncio.sleep(0.4)
             uploads = [request for request in emulator.requests[refused:] if request.endpoint == "upload"]
             assert uploads == []
             await waiting
@@ -41,7 +41,7 @@ async def test_a_refusal_in_the_answers_words_closes_the_right_gate() -> None:
             await client.upload_voice(SPEECH, custom_name="narrator", text=TEXT, on_ambiguous="raise")
     told = throttle.snapshot()[0]
     assert told.requests_per_window is None
-    assert told.tokens_per_window is not None
+    assert (told.requests_basis, told.tokens_basis) == (None, "believed")
 
 
 async def upload_too_long(emulator: Emulator, **options: str) -> InvalidUploadError:
@@ -73,5 +73,5 @@ async def test_declared_tokens_are_waited_for() -> None:
             async with asyncio.TaskGroup() as group:
                 for name in ("first", "second", "third"):
                     group.create_task(client.upload_voice(SPEECH, custom_name=name, text=TEXT))
-        assert now() == pytest.approx(60, abs=0.13)
+        assert now() == pytest.approx(60, abs=0.51)
     assert [request.status for request in emulator.requests if request.endpoint == "upload"] == [200] * 3
