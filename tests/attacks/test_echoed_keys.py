@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from types import FrameType, TracebackType
 from typing import Any
 from urllib.parse import quote
@@ -97,11 +98,10 @@ async def test_no_frame_of_an_error_has_a_key_that_was_echoed(
 
     async with raw_server(echo, echo, echo) as server:
         async with VoiceClient(KEY, base_url=server.base_url, retry=RetryPolicy.none()) as client:
+            uploaded = partial(client.upload_voice, SPEECH, custom_name="a", text=TEXT, on_ambiguous="raise")
+            called = client.list_voices if call == "list" else uploaded
             with pytest.raises(SiliconFlowError) as caught:
-                if call == "list":
-                    await client.list_voices()
-                else:
-                    await client.upload_voice(SPEECH, custom_name="a", text=TEXT, on_ambiguous="raise")
+                await called()
     assert leaks(caught.value) == []
 
 
