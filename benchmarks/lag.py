@@ -1,4 +1,4 @@
-"""How late the event loop is while it uploads: 32 files of 5 MB at once, and while a disk takes 200 ms."""
+"""How late the event loop is: with 32 uploads of 5 MB, a disk that takes 200 ms, a list of 100,000 voices."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from sink import serving
 
 from siliconflow_voice import Encoding, Throttle, VoiceClient
 
+VOICES = 100_000
 ENCODINGS: tuple[Encoding, ...] = ("multipart", "base64")
 
 
@@ -45,6 +46,20 @@ async def measure(port: int, path: Path, encoding: Encoding) -> list[float]:
         return await watch
 
 
+async def measure_list(port: int, path: Path, *, listing: bool) -> list[float]:
+    """Meet an account with many voices, three times over: before a first upload, or to list them."""
+    done = asyncio.Event()
+    watch = asyncio.create_task(lateness(done))
+    for _ in range(3):
+        async with VoiceClient("sk-test", base_url=f"http://127.0.0.1:{port}", limits=None) as client:
+            if listing:
+                assert len(await client.list_voices()) == VOICES
+            else:
+                await client.upload_voice(path, custom_name="bench", text="慢工出细活")
+    done.set()
+    return await watch
+
+
 def slow_open(*arguments: Any, **options: Any) -> int:
     """Open as a disk does that has to be woken."""
     time.sleep(0.2)
@@ -65,6 +80,14 @@ def main() -> None:
                 p99 = statistics.quantiles(late, n=100)[98]
                 print(f"{encoding:10} {disk:40} p99 {1e3 * p99:6.2f} ms  most {1e3 * late[-1]:6.2f} ms")
             os.open = slow_open
+        os.open = _open
+        with serving(voices=VOICES) as listing_port:
+            for listing, what in ((False, "before a first upload"), (True, "list_voices()")):
+                late = sorted(asyncio.run(measure_list(listing_port, path, listing=listing)))
+                p99 = statistics.quantiles(late, n=100)[98]
+                print(
+                    f"{what:21} 100,000 voices{'':15} p99 {1e3 * p99:6.2f} ms  most {1e3 * late[-1]:6.2f} ms"
+                )
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import ssl
 import subprocess
@@ -13,7 +14,20 @@ from pathlib import Path
 
 _LENGTH = re.compile(rb"content-length:\s*(\d+)", re.IGNORECASE)
 _ANSWER = b'{"uri":"speech:bench:account:random"}'
-_LIST = b'{"result":[]}'
+
+
+def _list(count: int) -> bytes:
+    """Return an account's list, of as many voices."""
+    listed = [
+        {
+            "model": "FunAudioLLM/CosyVoice2-0.5B",
+            "customName": f"narrator-{number}",
+            "text": "慢工出细活，再给我两分钟",
+            "uri": f"speech:narrator-{number}:account:{number:020}",
+        }
+        for number in range(count)
+    ]
+    return json.dumps({"result": listed}, ensure_ascii=False).encode()
 
 
 def _response(body: bytes) -> bytes:
@@ -26,8 +40,9 @@ def _response(body: bytes) -> bytes:
 class Sink(asyncio.BufferedProtocol):
     """One connection, kept alive."""
 
-    def __init__(self, latency: float = 0.0) -> None:
+    def __init__(self, latency: float, listed: bytes) -> None:
         self._latency = latency
+        self._listed = _response(listed)
         self._buffer = memoryview(bytearray(1 << 20))
         self._head = b""
         self._remaining: int | None = None
@@ -48,7 +63,7 @@ class Sink(asyncio.BufferedProtocol):
             if end < 0:
                 return
             length = _LENGTH.search(self._head, 0, end)
-            self._answer = _response(_LIST if self._head.startswith(b"GET") else _ANSWER)
+            self._answer = self._listed if self._head.startswith(b"GET") else _response(_ANSWER)
             self._remaining = int(length.group(1)) if length else 0
             count = len(self._head) - end - 4
             self._head = b""
@@ -63,14 +78,21 @@ class Sink(asyncio.BufferedProtocol):
 
 
 @contextmanager
-def serving(latency: float = 0.0, certificate: Path | None = None) -> Iterator[int]:
+def serving(latency: float = 0.0, certificate: Path | None = None, voices: int = 0) -> Iterator[int]:
     """Run it in a process of its own, and yield its port.
 
     Args:
         latency: Seconds after which it answers.
         certificate: A PEM file with a key and its certificate: it speaks TLS then.
+        voices: How many it lists.
     """
-    command = [sys.executable, __file__, str(latency), *([str(certificate)] if certificate else [])]
+    command = [
+        sys.executable,
+        __file__,
+        str(latency),
+        str(voices),
+        *([str(certificate)] if certificate else []),
+    ]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert server.stdout is not None
@@ -81,14 +103,15 @@ def serving(latency: float = 0.0, certificate: Path | None = None) -> Iterator[i
         server.wait()
 
 
-async def main(latency: float, certificate: str | None = None) -> None:
+async def main(latency: float, voices: int, certificate: str | None = None) -> None:
     """Serve on a free port, and say which."""
     context = None
     if certificate is not None:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(certificate)
+    listed = _list(voices)
     server = await asyncio.get_running_loop().create_server(
-        lambda: Sink(latency), "127.0.0.1", 0, ssl=context
+        lambda: Sink(latency, listed), "127.0.0.1", 0, ssl=context
     )
     sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
     sys.stdout.flush()
@@ -96,4 +119,4 @@ async def main(latency: float, certificate: str | None = None) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(float(sys.argv[1]), *sys.argv[2:]))
+    asyncio.run(main(float(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:]))

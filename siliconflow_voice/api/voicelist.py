@@ -59,7 +59,7 @@ class VoiceList:
             self._send(piece)
             return
         self._head += piece
-        prefix = _place_of_list(bytes(self._head))
+        prefix = _place_of_list(bytes(self._head[:_HEAD]))
         if prefix is not None:
             self._begin(prefix)
             head, self._head = bytes(self._head), None

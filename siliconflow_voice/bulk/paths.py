@@ -60,11 +60,12 @@ class _ListedReading(PathReading):
         self._confined = confined
 
     def _descriptor(self) -> int:
+        written = str(self._root / _encodable(self._listed))
         try:
-            return self._open_at(self._name)
+            return self._open_at(written)
         except FileNotFoundError:
             there = _as_on_disk(self._listed, self._root)
-            if there == self._name:
+            if there == written:
                 raise
             return self._open_at(there)
 
@@ -120,5 +121,15 @@ def _as_on_disk(name: str, root: Path) -> str:
     path = root
     for part in Path(name.replace("\\", "/")).parts:
         spellings = [part, unicodedata.normalize("NFC", part), unicodedata.normalize("NFD", part)]
-        path /= next((spelling for spelling in spellings if os.path.lexists(path / spelling)), part)
+        encodable = [_encodable(spelling) for spelling in spellings]
+        path /= next((name for name in encodable if os.path.lexists(path / name)), encodable[0])
     return str(path)
+
+
+def _encodable(name: str) -> str:
+    """Return a name that can be opened: on the disk it is in UTF-8, whatever the locale's encoding is."""
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError:
+        return os.fsdecode(name.encode("utf-8", "surrogatepass"))
+    return name

@@ -11,6 +11,7 @@ from cyclopts import App, CycloptsError, Group, UnusedCliTokensError
 
 from siliconflow_voice.cli.bulk import bulk
 from siliconflow_voice.cli.exits import BAD_USAGE, BY_SIGNAL, STOPPED
+from siliconflow_voice.cli.inspect import inspect
 from siliconflow_voice.cli.terminal import open_closed_streams, print_error
 from siliconflow_voice.errors import ConfigurationError, InvalidUploadError, SiliconFlowError
 from siliconflow_voice.version import __version__
@@ -27,6 +28,7 @@ app = App(
 app["--help"].help = "Show this help and exit."
 app["--version"].help = "Show the version and exit."
 app.command(bulk)
+app.command(inspect)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -189,12 +189,20 @@ def _totals(report: CheckReport, rate: int | None, seconds: float | None) -> Ite
     problems = f"{report.problems:,} problem{'' if report.problems == 1 else 's'}"
     rows = f"{report.rows:,} row{'' if report.rows == 1 else 's'}"
     yield f"{rows}, {problems if report.problems else 'no problems'}. Nothing was sent."
-    unmeasured = f" ({report.unmeasured:,} of unknown duration)" if report.unmeasured else ""
     yield (
-        f"{format_bytes(report.audio_bytes)} of audio, {format_duration(report.audio_seconds)}{unmeasured}; "
+        f"{format_bytes(report.audio_bytes)} of audio, {_lasting(report)}; "
         f"{format_bytes(report.body_bytes)} to send."
     )
     if rate is None or seconds is None:
         yield "To estimate how long the upload takes, pass --requests-per-minute."
     else:
         yield f"At {rate:,} requests a minute, the upload takes {format_duration(seconds)}."
+
+
+def _lasting(report: CheckReport) -> str:
+    """Return how long the recordings last, as far as that is known."""
+    if not report.audio_seconds:
+        return "unmeasured"
+    if not report.unmeasured:
+        return format_duration(report.audio_seconds)
+    return f"{format_duration(report.audio_seconds)} and {report.unmeasured:,} unmeasured"

@@ -15,9 +15,12 @@ from cyclopts.validators import Number
 from siliconflow_voice.client import VoiceClient
 from siliconflow_voice.errors import ConfigurationError
 from siliconflow_voice.signals import default_interrupt
+from siliconflow_voice.transport.pasted import key_in
 
 __all__ = ["Connection", "Count", "Flag", "MaybeCount", "find_key"]
 
+# A key has some fifty characters, and a .env file around it some more.
+_KEY_FILE_BYTES = 4_096
 _COUNT = Parameter(validator=Number(gte=1))
 
 Flag: TypeAlias = Annotated[bool, Parameter(negative=(), show_default=False)]
@@ -37,14 +40,24 @@ class Connection:
     """Read the API key from this file, which holds only that (default: SILICONFLOW_API_KEY or a prompt)."""
     base_url: str | None = None
     """Address of the API (default: SILICONFLOW_BASE_URL, or https://api.siliconflow.cn/v1)."""
+    proxy: str | None = None
+    """Address of an HTTP proxy, such as http://proxy.example:3128 (default: none)."""
+    trust_env: Flag = False
+    """Use the proxy that HTTPS_PROXY and NO_PROXY name; a password is safer there (default: off)."""
 
     def client(self, **settings: Any) -> VoiceClient:
-        """Return a client with the key and the address, and other settings of its own.
+        """Return a client with the key, the address and the proxy, and other settings of its own.
 
         Raises:
             ConfigurationError: There is no key, the key file can't be read, or a setting is invalid.
         """
-        return VoiceClient(find_key(self.api_key_file), base_url=self.base_url, **settings)
+        return VoiceClient(
+            find_key(self.api_key_file),
+            base_url=self.base_url,
+            proxy=self.proxy,
+            trust_env=self.trust_env,
+            **settings,
+        )
 
 
 def find_key(file: Path | None) -> str:
@@ -67,13 +80,19 @@ def find_key(file: Path | None) -> str:
 
 def _read(file: Path) -> str:
     try:
-        # Windows' editor begins a file with a byte order mark.
-        return file.read_text(encoding="utf-8-sig").strip()
-    except UnicodeDecodeError:
-        reason = "it is not a text file"
+        with file.open("rb") as opened:
+            data = opened.read(_KEY_FILE_BYTES + 1)
     except OSError as error:
-        reason = error.strerror or str(error)
-    raise ConfigurationError(f"--api-key-file {file} can't be read: {reason}")
+        raise ConfigurationError(f"--api-key-file {file} can't be read: {error.strerror or error}") from error
+    if len(data) > _KEY_FILE_BYTES:
+        raise ConfigurationError(
+            f"--api-key-file {file} is larger than {_KEY_FILE_BYTES:,} bytes; "
+            "pass a file that holds only the key"
+        )
+    key = key_in(data)
+    if "\ufffd" in key:
+        raise ConfigurationError(f"--api-key-file {file} can't be read: it is not a text file")
+    return key
 
 
 def _ask() -> str:

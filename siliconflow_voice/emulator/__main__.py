@@ -13,7 +13,7 @@ from siliconflow_voice.emulator.server import Emulator
 from siliconflow_voice.signals import on_stop_signal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 __all__ = ["main", "serve"]
 
@@ -44,6 +44,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="share of uploads to answer with 503, from 0 to 1 (default: 0)",
     )
     parser.add_argument(
+        "--limit-status",
+        type=int,
+        choices=(429, 403),
+        default=429,
+        help="status that refuses an upload above those limits (default: 429)",
+    )
+    parser.add_argument(
+        "--close-idle",
+        type=float,
+        metavar="SECONDS",
+        help="close connections that are idle for so long, 0 behind each answer (default: never)",
+    )
+    parser.add_argument(
         "--max-audio-mb",
         type=float,
         default=5.0,
@@ -58,14 +71,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         emulator = Emulator(
             api_key=options.api_key,
             port=options.port,
-            quota=Quota(requests=options.requests_per_minute, tokens=options.tokens_per_minute),
-            faults=[Fault.return_status(503, times=None, share=options.fail_503)] if options.fail_503 else [],
+            quota=Quota(
+                requests=options.requests_per_minute,
+                tokens=options.tokens_per_minute,
+                told_as=options.limit_status,
+            ),
+            faults=_faults(options.fail_503, options.close_idle),
             max_audio_bytes=int(options.max_audio_mb * 1_000_000),
         )
     except ValueError as error:
         parser.error(str(error))
     asyncio.run(serve(emulator))
     return 0
+
+
+def _faults(fail_503: float | None, close_idle: float | None) -> Iterator[Fault]:
+    if fail_503:
+        yield Fault.return_status(503, times=None, share=fail_503)
+    if close_idle is not None:
+        yield Fault.close_idle(close_idle, times=None, endpoint="any")
 
 
 async def serve(emulator: Emulator) -> None:

@@ -7,7 +7,13 @@ import json
 import string
 from typing import TYPE_CHECKING
 
-from siliconflow_voice.emulator.answers import Answer, error_answer, json_answer, rate_limit_answer
+from siliconflow_voice.emulator.answers import (
+    Answer,
+    error_answer,
+    json_answer,
+    rate_limit_answer,
+    unverified_answer,
+)
 from siliconflow_voice.emulator.quotas import Quota, QuotaMeter
 from siliconflow_voice.emulator.records import StoredVoice
 from siliconflow_voice.emulator.uploads import MALFORMED, Upload, check_submission, read_submission
@@ -86,7 +92,7 @@ class Account:
         meter = self._meters.get(submission.model)
         now = asyncio.get_running_loop().time()
         if meter and (limit := meter.take(now, submission.tokens)):
-            return rate_limit_answer(limit)
+            return unverified_answer(limit) if meter.quota.told_as == 403 else rate_limit_answer(limit)
         match check_submission(submission, self._meters):
             case Upload() as upload:
                 return json_answer(200, {"uri": self._store(upload)})

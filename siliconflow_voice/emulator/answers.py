@@ -9,7 +9,14 @@ from aiohttp import web
 from attrs import field, frozen
 from multidict import CIMultiDict
 
-__all__ = ["Answer", "default_answer", "error_answer", "json_answer", "rate_limit_answer"]
+__all__ = [
+    "Answer",
+    "default_answer",
+    "error_answer",
+    "json_answer",
+    "rate_limit_answer",
+    "unverified_answer",
+]
 
 # Codes and messages where the vendor's answer to a status has the form {"code", "message", "data"}.
 _OBJECTS: dict[int, tuple[int, str]] = {
@@ -72,6 +79,13 @@ def rate_limit_answer(limit: str, *, code: int | None = None, message: str | Non
     if code is None:
         return json_answer(429, {"message": text, "data": None})
     return error_answer(429, code, text)
+
+
+def unverified_answer(limit: str) -> Answer:
+    """Return a 403 for ``limit``, such as ``"RPM"``, as accounts without identity verification have it."""
+    return json_answer(
+        403, f"{limit} limit exceeded. Please complete identity verification to lift the restriction."
+    )
 
 
 def default_answer(status: int, *, code: int | None = None, message: str | None = None) -> Answer:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from siliconflow_voice.emulator.records import Endpoint
 
 __all__ = [
+    "CloseIdle",
     "Delay",
     "DropAnswer",
     "Fault",
@@ -75,7 +76,16 @@ class TrickleAnswer:
     seconds_per_byte: float
 
 
-Action = ReturnStatus | Delay | StallAfter | ResetAfter | DropAnswer | TruncateAnswer | TrickleAnswer
+@frozen
+class CloseIdle:
+    """Close the connection once it has been idle behind the answer."""
+
+    seconds: float
+
+
+Action = (
+    ReturnStatus | Delay | StallAfter | ResetAfter | DropAnswer | TruncateAnswer | TrickleAnswer | CloseIdle
+)
 
 _Number = TypeVar("_Number", int, float)
 
@@ -186,6 +196,15 @@ class Fault:
         """Process the request and send the answer's body one byte every ``seconds_per_byte``."""
         action = TrickleAnswer(_at_least_0("seconds_per_byte", seconds_per_byte))
         return cls(f"trickle_answer({seconds_per_byte})", action, **aim)
+
+    @classmethod
+    def close_idle(cls, seconds: float = 0.0, **aim: Unpack[Aim]) -> Fault:
+        """Answer as usual, and close the connection once it has been idle for ``seconds``.
+
+        With 0, it is closed right behind the answer. Nothing in the answer says so, as with a proxy's idle
+        timeout. Another request on the connection, within that time, keeps it open.
+        """
+        return cls(f"close_idle({seconds})", CloseIdle(_at_least_0("seconds", seconds)), **aim)
 
 
 @define

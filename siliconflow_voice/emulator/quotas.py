@@ -35,6 +35,9 @@ class Quota:
     """Requests that a full bucket holds; by default ``requests``."""
     count_refusals: bool = True
     """Whether a refused request counts as a request too, as it does for the vendor. It never costs tokens."""
+    told_as: Literal[429, 403] = 429
+    """The status of a refusal. 403, with a JSON string for a body, is what accounts without identity
+    verification have reported."""
     phase: float = 0.0
     """Seconds of the first ``fixed`` window that are over when the first request comes, as where windows are
     minutes of the clock."""
@@ -48,6 +51,8 @@ class Quota:
             raise ValueError(f"window must be a positive number of seconds, got {self.window!r:.80}")
         if self.kind not in {"fixed", "sliding", "bucket"}:
             raise ValueError(f"kind must be 'fixed', 'sliding' or 'bucket', got {self.kind!r:.80}")
+        if self.told_as not in {429, 403}:
+            raise ValueError(f"told_as must be 429 or 403, got {self.told_as!r:.80}")
         if not 0 <= self.phase < self.window:
             raise ValueError(f"phase must be at least 0 and less than the window, got {self.phase!r}")
         if self.phase and self.kind != "fixed":

@@ -39,5 +39,5 @@ class RequestRecord:
 
     @property
     def refused(self) -> bool:
-        """Whether it was throttled: 429, by the quota or a fault, or 503."""
+        """Whether it was throttled: 429, by the quota or a fault, or 503. A 403 is not counted."""
         return self.status in {429, 503}

@@ -18,6 +18,7 @@ from siliconflow_voice.emulator import wire
 from siliconflow_voice.emulator.account import Account
 from siliconflow_voice.emulator.answers import error_answer
 from siliconflow_voice.emulator.faults import (
+    CloseIdle,
     Delay,
     DropAnswer,
     FaultPlan,
@@ -123,6 +124,7 @@ class Emulator:
         self._plan.extend(faults)
         self._runner: web.AppRunner | None = None
         self._handlers: set[asyncio.Task[object]] = set()
+        self._idle = wire.IdleConnections()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -221,6 +223,7 @@ class Emulator:
         endpoint = _ENDPOINTS.get((request.method, request.path), "unknown")
         record = RequestRecord(asyncio.get_running_loop().time(), endpoint)
         self.requests.append(record)
+        self._idle.note_request(wire.transport_of(request))
         self.in_flight += 1
         self.peak_in_flight = max(self.peak_in_flight, self.in_flight)
         handler = cast("asyncio.Task[object]", asyncio.current_task())
@@ -259,6 +262,10 @@ class Emulator:
                 return await wire.truncate(request, answer, trace_id, keep_bytes)
             case TrickleAnswer(seconds_per_byte):
                 return await wire.trickle(request, answer, trace_id, seconds_per_byte)
+            case CloseIdle(seconds):
+                response = await wire.send(request, answer, trace_id)
+                self._idle.close_after(wire.transport_of(request), seconds)
+                return response
             case _:
                 return answer.response(trace_id)
 

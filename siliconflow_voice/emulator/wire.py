@@ -17,7 +17,7 @@ from siliconflow_voice.emulator.uploads import CHUNK_BYTES, MALFORMED
 if TYPE_CHECKING:
     from siliconflow_voice.emulator.answers import Answer
 
-__all__ = ["drop", "has_left", "hold", "read_body", "reset", "trickle", "truncate"]
+__all__ = ["IdleConnections", "drop", "has_left", "hold", "read_body", "reset", "send", "trickle", "truncate"]
 
 _LOOK_AGAIN_SECONDS = 0.05
 # POLLRDHUP is Linux's: the other side has closed, though data is still unread. Elsewhere POLLHUP must do.
@@ -64,6 +64,39 @@ def has_left(transport: asyncio.Transport) -> bool:
     poll = select.poll()
     poll.register(sock.fileno(), _GONE)
     return bool(poll.poll(0))
+
+
+class IdleConnections:
+    """The connections that are to be closed once they have been idle for some time."""
+
+    def __init__(self) -> None:
+        self._timers: dict[asyncio.Transport, asyncio.TimerHandle] = {}
+
+    def close_after(self, transport: asyncio.Transport, seconds: float) -> None:
+        """Close it then, or at once, unless a request is noted before."""
+        if not seconds:
+            transport.close()
+            return
+        loop = asyncio.get_running_loop()
+        self._timers[transport] = loop.call_later(seconds, self._close, transport)
+
+    def note_request(self, transport: asyncio.Transport) -> None:
+        """Leave it open: a request has come."""
+        if timer := self._timers.pop(transport, None):
+            timer.cancel()
+
+    def _close(self, transport: asyncio.Transport) -> None:
+        del self._timers[transport]
+        transport.close()
+
+
+async def send(request: web.Request, answer: Answer, trace_id: str) -> web.StreamResponse:
+    """Send the whole answer now, not when the handler returns."""
+    response = answer.response(trace_id)
+    with contextlib.suppress(ConnectionError):
+        await response.prepare(request)
+        await response.write_eof()
+    return response
 
 
 async def truncate(

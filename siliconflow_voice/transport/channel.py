@@ -25,7 +25,7 @@ __all__ = ["Channel"]
 
 _READ = 1 << 16
 # Parsed in one go, at most: some milliseconds.
-_WHOLE = 1 << 18
+_WHOLE = 1 << 17
 _PIECE = 1 << 15
 _REFUSAL = 1 << 20
 

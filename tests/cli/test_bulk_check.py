@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import errno
+import struct
 import sys
 from pathlib import Path
 
 import pytest
+from support.made import hum, wav
 from support.recordings import SPEECH
 from support.terminal import Broken, Terminal, bulk, files, json_lines, stdout_is, voices
 
@@ -63,7 +65,16 @@ async def test_recordings_of_unknown_length_are_counted(tmp_path: Path, capsys: 
     # Sent as it is read: what is after its header is anybody's guess.
     (tmp_path / "voice.mp3").write_bytes(b"OggS" + bytes(24) + b"\x13OpusHead" + bytes(100))
     await bulk(manifest, check=True)
-    assert " (2 of unknown duration); " in capsys.readouterr().out
+    assert "of audio, unmeasured; " in capsys.readouterr().out
+
+
+async def test_so_are_those_among_others(tmp_path: Path, capsys: Captured) -> None:
+    manifest = voices(tmp_path, 1)
+    (tmp_path / "other.wav").write_bytes(wav(hum(8), fmt=struct.pack("<HHIIHH", 0x9999, 1, 16_000, 0, 0, 4)))
+    with manifest.open("a", encoding="utf-8") as file:
+        file.write("other.wav,other,其他,\n")
+    assert await bulk(manifest, check=True) == 0
+    assert "of audio, 0:00:06 and 1 unmeasured; " in capsys.readouterr().out
 
 
 async def test_for_a_program_there_is_an_object_for_each_problem_and_the_totals_last(

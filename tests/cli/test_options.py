@@ -10,7 +10,7 @@ import pytest
 from support.terminal import Terminal
 
 from siliconflow_voice import ConfigurationError
-from siliconflow_voice.cli.options import find_key
+from siliconflow_voice.cli.options import Connection, find_key
 
 
 @pytest.fixture
@@ -35,7 +35,20 @@ def test_the_key_is_that_of_the_environment(key: None, somebody: None) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"sk-test", b"sk-test\n", b"sk-test\r\n", b"\n  sk-test  \n\n", b"\xef\xbb\xbfsk-test\r\n"]
+    "content",
+    [
+        b"sk-test",
+        b"sk-test\n",
+        b"sk-test\r\n",
+        b"\n  sk-test  \n\n",
+        b"\xef\xbb\xbfsk-test\r\n",
+        "sk-test\r\n".encode("utf-16"),
+        b"\xfe\xff" + "sk-test\r\n".encode("utf-16-be"),
+        b'"sk-test"\n',
+        b"SILICONFLOW_API_KEY=sk-test\n",
+        b"export SILICONFLOW_API_KEY='sk-test'\n",
+        b"Bearer sk-test",
+    ],
 )
 def test_a_files_key_is_taken_without_what_an_editor_puts_around_it(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "key"
@@ -55,6 +68,7 @@ def test_a_file_goes_before_the_environment(tmp_path: Path, monkeypatch: pytest.
     [
         (b" \n", "is empty; put the API key into it, and nothing else"),
         (b"sk-\xff", "can't be read: it is not a text file"),
+        (b"sk-" + bytes(4_096), "is larger than 4,096 bytes; pass a file that holds only the key"),
     ],
 )
 def test_a_file_without_a_key_is_refused_and_not_quoted(tmp_path: Path, content: bytes, problem: str) -> None:
@@ -71,10 +85,10 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_error_without_words_is_told_by_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def read_text(_path: Path, *, encoding: str) -> str:
+    def fail(_path: Path, mode: str) -> str:
         raise OSError("gone")
 
-    monkeypatch.setattr(Path, "read_text", read_text)
+    monkeypatch.setattr(Path, "open", fail)
     with pytest.raises(ConfigurationError, match="can't be read: gone"):
         find_key(tmp_path / "key")
 
@@ -129,3 +143,20 @@ async def test_the_question_can_be_interrupted(somebody: None, monkeypatch: pyte
         assert signal.getsignal(signal.SIGINT) is handler
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+async def test_the_proxy_is_that_of_the_command_line_or_by_choice_the_environments(
+    key: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "socks5://user:secret@proxy")
+    async with Connection().client() as client:
+        assert client.base_url == "https://api.siliconflow.cn/v1"
+    async with Connection(proxy="http://127.0.0.1:3128", trust_env=True).client() as client:
+        assert client.base_url == "https://api.siliconflow.cn/v1"
+    for connection, named in (
+        (Connection(trust_env=True), "HTTPS_PROXY"),
+        (Connection(proxy="ftp://x"), "proxy"),
+    ):
+        with pytest.raises(ConfigurationError, match=named) as refused:
+            connection.client()
+        assert "secret" not in str(refused.value)

@@ -96,6 +96,7 @@ def test_a_fault_reads_as_the_call_that_made_it() -> None:
         Fault.drop_answer(),
         Fault.truncate_answer(),
         Fault.trickle_answer(0.5, endpoint="any"),
+        Fault.close_idle(endpoint="list"),
     ]
     assert list(map(str, faults)) == [
         "return_status(503) on upload",
@@ -105,6 +106,7 @@ def test_a_fault_reads_as_the_call_that_made_it() -> None:
         "drop_answer() on upload",
         "truncate_answer(8) on upload",
         "trickle_answer(0.5) on any",
+        "close_idle(0.0) on list",
     ]
 
 
@@ -121,6 +123,7 @@ def test_a_fault_reads_as_the_call_that_made_it() -> None:
         (lambda: Fault.reset_after(-1), "bytes_ must not be negative"),
         (lambda: Fault.truncate_answer(-1), "keep_bytes must not be negative"),
         (lambda: Fault.trickle_answer(-1), "seconds_per_byte must not be negative"),
+        (lambda: Fault.close_idle(-1), "seconds must not be negative"),
     ],
 )
 def test_an_impossible_fault_is_refused_with_its_reason(order: Callable[[], Fault], complaint: str) -> None:

@@ -58,7 +58,16 @@ def test_quotas_and_faults_can_be_ordered(served: list[Emulator]) -> None:
     assert list(map(str, emulator.unmet_faults)) == ["return_status(503) on upload"]
 
 
-@pytest.mark.parametrize("arguments", [["--fail-503", "2"], ["--requests-per-minute", "0"]])
+def test_limits_told_otherwise_and_idle_connections_can_be_ordered(served: list[Emulator]) -> None:
+    terminal.main(["--requests-per-minute", "60", "--limit-status", "403", "--close-idle", "0"])
+    (emulator,) = served
+    assert emulator.quota == Quota(requests=60, told_as=403)
+    assert list(map(str, emulator.unmet_faults)) == ["close_idle(0.0) on any"]
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--fail-503", "2"], ["--requests-per-minute", "0"], ["--close-idle", "-1"]]
+)
 def test_impossible_orders_are_refused_with_the_usage(
     served: list[Emulator], arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

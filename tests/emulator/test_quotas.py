@@ -178,6 +178,7 @@ def test_a_raised_limit_leaves_room_for_the_difference(kind: Kind) -> None:
         ({"window": float("nan")}, "window must be a positive number"),
         ({"window": float("inf")}, "window must be a positive number"),
         ({"kind": "leaky"}, "kind must be"),
+        ({"told_as": 503}, "told_as must be 429 or 403"),
         ({"phase": 60.0}, "phase must be at least 0 and less than the window"),
         ({"phase": -1.0}, "phase must be at least 0"),
         ({"phase": 1.0, "kind": "sliding"}, "phase is for a quota of kind 'fixed'"),

@@ -50,6 +50,10 @@ class PatientLoop(VirtualTimeLoop):
         self._jumping = _PatientSelector()
         asyncio.SelectorEventLoop.__init__(self, self._jumping)
 
+    def jump(self, seconds: float) -> None:
+        """Move the clock, as a machine's does that slept."""
+        self._jumping.now += seconds
+
     def run_in_executor(  # type: ignore[override] # the base's is typed by TypeVarTuple
         self, executor: Executor | None, func: Callable[..., T], *args: Any
     ) -> asyncio.Future[T]:
