@@ -69,6 +69,12 @@ __all__ = [
 ]
 
 
+def _one_line(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+
+
 class SiliconFlowError(Exception):
     """The base of all errors of this package.
 
@@ -84,8 +90,9 @@ class SiliconFlowError(Exception):
     attempts: tuple[Attempt, ...] = ()
 
     def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.message = message
+        # Names and uris in it were written by others, and a line break in one would forge a line of a log.
+        self.message = _one_line(message)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         sentences = [self.summary.rstrip(".") + "."]
@@ -129,7 +136,7 @@ class InvalidUploadError(SiliconFlowError, ValueError):
         super().__init__(f"{field}: {reason}" if reason else field)
         self.field = field
         self.rule = rule
-        self.reason = reason
+        self.reason = _one_line(reason)
 
 
 class AudioSourceError(SiliconFlowError):

@@ -24,10 +24,10 @@ from siliconflow_voice.errors import (
     SourceConsumedError,
 )
 
-__all__ = ["FileReading", "PathReading", "kind_of"]
+__all__ = ["OPEN", "FileReading", "PathReading", "kind_of"]
 
 # O_NONBLOCK, or opening a FIFO would wait for a writer; it means nothing to a regular file.
-_OPEN = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+OPEN = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
 class _Descriptor:
@@ -130,13 +130,16 @@ class PathReading(Reading):
 
     def _open(self) -> int:
         """Open the file, and return its descriptor; it is a regular one, and the same as before."""
-        descriptor = os.open(self._path, _OPEN)
+        descriptor = self._descriptor()
         try:
             self._check_identity(os.fstat(descriptor))
         except BaseException:
             os.close(descriptor)
             raise
         return descriptor
+
+    def _descriptor(self) -> int:
+        return os.open(self._path, OPEN)
 
     def _opened(self) -> BinaryIO:
         return cast("BinaryIO", io.FileIO(self._open()))

@@ -5,14 +5,24 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
+import stat
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TypeAlias
 
+from siliconflow_voice.audio.files import kind_of
 from siliconflow_voice.errors import JournalError
 
-__all__ = ["Files", "check_files", "check_filesystem", "connect", "filesystem_of", "journal_errors"]
+__all__ = [
+    "Files",
+    "check_files",
+    "check_filesystem",
+    "check_owner",
+    "connect",
+    "filesystem_of",
+    "journal_errors",
+]
 
 Files: TypeAlias = "dict[str, tuple[int, int]]"
 """Paths, each with the device and the inode behind it."""
@@ -31,6 +41,10 @@ _REMOTE = frozenset(
         "sshfs",
     )
 }  # fmt: skip
+# Every file on them has the owner and the mode that the mount says.
+_WITHOUT_MODES = frozenset(
+    {"9p", "drvfs", "exfat", "fuseblk", "hfs", "msdos", "ntfs", "ntfs3", "vboxsf", "vfat", "virtiofs"}
+)
 _ESCAPE = re.compile(r"\\([0-7]{3})")
 
 _REASONS = {
@@ -42,8 +56,13 @@ _REASONS = {
 }
 
 
-def connect(path: Path, schema: str) -> tuple[sqlite3.Connection, Files]:
+def connect(path: Path, schema: str, wrong: str) -> tuple[sqlite3.Connection, Files]:
     """Open a journal's database, locked for this process; create it with *schema* if there is none.
+
+    Args:
+        path: The file.
+        schema: The statements that create a new one; an old one must have come from the same.
+        wrong: A query that returns the number of a row with values that a journal never has.
 
     Returns:
         The connection, and which files on the disk it writes to, for :func:`check_files`.
@@ -54,13 +73,18 @@ def connect(path: Path, schema: str) -> tuple[sqlite3.Connection, Files]:
     """
     with journal_errors(path):
         check_filesystem(path)
+        check_owner(path)
         _create(path)
         connection = sqlite3.connect(path, timeout=0, isolation_level=None)
         try:
+            # A file may come with functions of its own, in views, triggers and indexes.
+            connection.execute("PRAGMA trusted_schema = OFF")
             # Held until the connection is closed or the process dies, however it dies. And with it,
             # SQLite shares no memory with others, which is where its WAL has gone wrong before 3.51.3.
             connection.execute("PRAGMA locking_mode = EXCLUSIVE")
             _prepare(connection, path, schema)
+            _check_values(connection, path, wrong)
+            os.chmod(_log_of(path), 0o600)  # noqa: PTH101 - SQLite's has the journal's own mode
             # The log holds what was committed last: without it, that would be lost.
             return connection, {file: _identity(file) for file in (str(path), _log_of(path))}
         except BaseException:
@@ -106,17 +130,19 @@ def check_filesystem(path: Path) -> None:
         JournalError: It is on one.
     """
     # First, since looking at it may be what mounts it.
-    place = os.path.realpath(path)
-    try:
-        mounts = os.fsdecode(_MOUNTS.read_bytes())
-    except OSError:
-        return  # not Linux
-    kind = filesystem_of(place, mounts)
+    kind = _filesystem(os.path.realpath(path))
     if kind in _REMOTE:
         raise JournalError(
             f"The journal {path} would be on a network filesystem ({kind}), where neither locks nor writes "
             f"are reliable: put it on a local disk"
         )
+
+
+def _filesystem(path: str) -> str | None:
+    try:
+        return filesystem_of(path, os.fsdecode(_MOUNTS.read_bytes()))
+    except OSError:
+        return None  # not Linux
 
 
 def filesystem_of(path: str, mounts: str) -> str | None:
@@ -133,6 +159,55 @@ def filesystem_of(path: str, mounts: str) -> str | None:
         if inside and len(point) >= longest:
             found, longest = after.split(" ")[0], len(point)
     return found
+
+
+def check_owner(path: Path) -> None:
+    """Refuse a journal, a link to one, or a log of one that another user planted, or may write to.
+
+    Raises:
+        JournalError: It is.
+    """
+    if not hasattr(os, "geteuid"):  # Windows
+        return
+    real = os.path.realpath(path)
+    if _filesystem(real) in _WITHOUT_MODES:
+        return
+    beside = [f"{real}{suffix}" for suffix in ("-wal", "-shm", "-journal")]
+    for file in (str(path), real, *beside):
+        try:
+            status = os.lstat(file)
+        except FileNotFoundError:
+            continue
+        wrong = ""
+        if status.st_uid != os.geteuid():
+            wrong = "belongs to another user"
+        elif stat.S_ISLNK(status.st_mode):
+            wrong = "is a link" if file in beside else ""
+        elif not stat.S_ISREG(status.st_mode):
+            wrong = f"is {kind_of(status.st_mode)}, not a regular file"
+        elif status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            wrong = "can be written by other users"
+        if wrong:
+            raise JournalError(
+                f"The journal {path} can't be relied on: {file} {wrong}. Make sure that it is yours, and "
+                f"that only you can write to it, or choose another journal"
+            )
+
+
+def _check_schema(connection: sqlite3.Connection, path: Path, schema: str) -> None:
+    """Refuse a database that has anything more or less than a journal has: triggers, views, other tables."""
+    query = "SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY type, name"
+    with closing(sqlite3.connect(":memory:")) as fresh:
+        fresh.executescript(schema)
+        expected = fresh.execute(query).fetchall()
+    # One more than a journal has is enough to tell.
+    if connection.execute(query).fetchmany(len(expected) + 1) != expected:
+        raise JournalError(f"{path} is not a journal: it has other tables than a journal has")
+
+
+def _check_values(connection: sqlite3.Connection, path: Path, wrong: str) -> None:
+    if row := connection.execute(wrong).fetchone():
+        raise JournalError(f"The journal {path} is damaged: its upload {row[0]} makes no sense")
 
 
 def _identity(path: str) -> tuple[int, int]:
@@ -171,8 +246,8 @@ def _prepare(connection: sqlite3.Connection, path: Path, schema: str) -> None:
     """Check whose the file is, lock it, and create what a new one lacks."""
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    new = tables == 0 and application == 0
+    tables = connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
+    new = not tables and application == 0
     if not new and application != _APPLICATION:
         raise JournalError(f"{path} is not a journal, but another program's database")
     if not new and version > _SCHEMA:
@@ -185,7 +260,9 @@ def _prepare(connection: sqlite3.Connection, path: Path, schema: str) -> None:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA fullfsync = ON")  # on a Mac, fsync alone does not reach the disk
     connection.execute("BEGIN IMMEDIATE")
-    if new:
+    if not new:
+        _check_schema(connection, path, schema)
+    else:
         for statement in schema.split(";"):
             connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {_APPLICATION}")

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import unicodedata
+from collections.abc import Sequence
 from pathlib import Path
 
-from siliconflow_voice.audio.files import PathReading
+from siliconflow_voice.audio.files import OPEN, PathReading
 from siliconflow_voice.audio.pool import ReadPool
 from siliconflow_voice.audio.readings import Reading
 from siliconflow_voice.audio.source import PathSource
 from siliconflow_voice.errors import InvalidUploadError
 
 __all__ = ["ListedSource"]
+
+# Windows has neither: there, a link that is put in place between the check and the opening is followed.
+_DESCENDS = os.open in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW")
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+# O_PATH: to pass through a folder takes no right to list it.
+_FOLDER = getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_PATH", 0) | getattr(os, "O_CLOEXEC", 0)
+# What a link raises where none is followed; a file in the place of a folder raises the same.
+_LINK = frozenset({errno.ELOOP, errno.ENOTDIR, errno.EMLINK})
 
 
 class ListedSource(PathSource):
@@ -49,7 +59,7 @@ class _ListedReading(PathReading):
         self._root = root
         self._confined = confined
 
-    def _open(self) -> int:
+    def _descriptor(self) -> int:
         written = str(self._root / _encodable(self._listed))
         try:
             return self._open_at(written)
@@ -60,15 +70,47 @@ class _ListedReading(PathReading):
             return self._open_at(there)
 
     def _open_at(self, path: str) -> int:
-        self._path = path
-        if self._confined:
-            self._path = os.path.realpath(path)
-            # Before it is looked for: whether a file exists outside is not for whoever wrote the manifest.
-            if not Path(self._path).is_relative_to(os.path.realpath(self._root)):
-                raise InvalidUploadError(
-                    "audio", f"{self._name} leads out of the folder {self._root}; allow_outside permits that"
-                )
-        return super()._open()
+        if not self._confined:
+            return os.open(path, OPEN)
+        names = _names(Path(path), self._root)
+        if names is not None and _DESCENDS:
+            try:
+                return _open_beneath(str(self._root), names)
+            except OSError as error:
+                if error.errno not in _LINK:
+                    raise
+        real, root = Path(os.path.realpath(path)), os.path.realpath(self._root)
+        # Before it is looked for: whether a file exists outside is not for whoever wrote the manifest.
+        if not real.is_relative_to(root):
+            raise InvalidUploadError(
+                "audio", f"{self._name} leads out of the folder {self._root}; allow_outside permits that"
+            )
+        return _open_beneath(root, real.relative_to(root).parts) if _DESCENDS else os.open(real, OPEN)
+
+
+def _names(path: Path, root: Path) -> Sequence[str] | None:
+    """Return the names that lead from the root to a path, or None where only the disk can tell."""
+    if ".." in path.parts or not path.is_relative_to(root):
+        return None
+    return path.relative_to(root).parts
+
+
+def _open_beneath(root: str, names: Sequence[str]) -> int:
+    """Open a file by its names, one after the other, and follow no link below the root.
+
+    A path that was checked and is then opened as a whole can be led elsewhere in between, by whoever may
+    write to the folder: a walk from folder to folder can't.
+    """
+    if not names:
+        return os.open(root, OPEN)  # the folder itself, which is refused for that
+    folder = os.open(root, _FOLDER)
+    try:
+        for name in names[:-1]:
+            outer, folder = folder, os.open(name, _FOLDER | _NO_LINK, dir_fd=folder)
+            os.close(outer)
+        return os.open(names[-1], OPEN | _NO_LINK, dir_fd=folder)
+    finally:
+        os.close(folder)
 
 
 def _as_on_disk(name: str, root: Path) -> str:

@@ -49,6 +49,19 @@ WHERE uploads.uri IS NULL
 """
 
 
+# SQLite keeps any value in any column: only a damaged or a forged file has others than these.
+_WRONG = """
+SELECT id FROM uploads WHERE typeof(key) != 'blob'
+    OR state NOT IN ('pending', 'unknown', 'uploaded', 'recovered', 'failed')
+    OR typeof(audio) != 'text' OR typeof(sha256) != 'text' OR typeof(model) != 'text'
+    OR typeof(custom_name) != 'text' OR typeof(text) != 'text'
+    OR typeof(uri) NOT IN ('text', 'null') OR typeof(error) NOT IN ('text', 'null')
+    OR typeof(trace_id) NOT IN ('text', 'null') OR typeof(attempts) != 'integer'
+    OR typeof(at) != 'real' OR at NOT BETWEEN 0 AND 253402300799
+LIMIT 1
+"""
+
+
 def _key_of(entry: Entry) -> bytes:
     # The lengths keep the four apart, whatever is in them.
     parts = (entry.sha256, entry.model, entry.custom_name, entry.text)
@@ -104,6 +117,15 @@ class LastRun:
     """The uris that the account had when that run began, as hashes."""
 
 
+_FACTS: dict[str, type | tuple[type, ...]] = {
+    "address": str,
+    "salt": bytes,
+    "fingerprint": bytes,
+    "deadline": (float, int),
+    "before": bytes,
+}
+
+
 @define(eq=False)
 class Store:
     """An open journal file: locked for this process, and usable in the thread that opened it alone."""
@@ -120,7 +142,7 @@ class Store:
             JournalError: It is in use, damaged, another program's, a newer version's, or on storage that is
                 read-only or remote.
         """
-        return cls(path, *connect(path, _CREATE))
+        return cls(path, *connect(path, _CREATE, _WRONG))
 
     def close(self) -> None:
         """Close the file, and let others open it."""
@@ -148,7 +170,13 @@ class Store:
     def last_run(self) -> LastRun | None:
         """Return what the last run left, or None if there was none."""
         facts: dict[str, Any] = dict(self._connection.execute("SELECT name, value FROM facts").fetchall())
-        return LastRun(**facts) if facts else None
+        if not facts:
+            return None
+        typed = all(isinstance(value, _FACTS.get(name, ())) for name, value in facts.items())
+        # Its hashes have eight bytes each.
+        if not typed or facts.keys() != _FACTS.keys() or len(facts["before"]) % 8:
+            raise JournalError(f"The journal {self.path} is damaged: what its last run left makes no sense")
+        return LastRun(**facts)
 
     def begin_run(self, run: LastRun, found: Mapping[bytes, str], absent: Iterable[bytes]) -> None:
         """Record a run's beginning, and what became of the unknown uploads.

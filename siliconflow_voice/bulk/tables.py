@@ -6,19 +6,22 @@ import csv
 import errno
 import json
 import os
+import stat
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Literal, TypeAlias
 
-__all__ = ["TableFormat", "TableWriter", "is_table_of", "part_of", "table_format"]
+__all__ = ["TableFormat", "TableWriter", "is_table_of", "part_of", "table_format", "write_anew"]
 
 TableFormat: TypeAlias = Literal["csv", "jsonl"]
 _FORMATS: dict[str, TableFormat] = {"csv": "csv", "jsonl": "jsonl"}
 
 # Excel reads a CSV file as UTF-8 only if it begins with this.
 _MARK = "\ufeff"
+# Full-width ones too, which an input method makes, and some spreadsheets take for the others.
+_FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 
 
 def table_format(name: str) -> TableFormat | None:
@@ -32,16 +35,45 @@ def part_of(path: Path) -> Path:
 
 
 def is_table_of(path: Path, columns: Sequence[str]) -> bool:
-    """Return whether a file is a CSV table of these columns, as written here.
+    """Return whether a file is a CSV table of these columns, as written here; a link or a FIFO never is.
 
     Raises:
         OSError: It is there, and can't be read.
     """
     try:
-        with path.open(encoding="utf-8-sig", errors="replace") as file:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            return False
+        # O_NONBLOCK, or a FIFO that took its place meanwhile would hold this up.
+        with open(path, encoding="utf-8-sig", errors="replace", opener=_open_unlinked) as file:
             return file.readline(1000).rstrip("\n") == ",".join(columns)
     except FileNotFoundError:
         return False
+
+
+def _open_unlinked(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0))
+
+
+def write_anew(path: Path, text: str) -> None:
+    """Write a file whole, beside it first: a link in its place is replaced and not followed.
+
+    Raises:
+        OSError: It can't be written.
+    """
+    part = part_of(path)
+    part.unlink(missing_ok=True)
+    with part.open("x", encoding="utf-8", newline="") as file:
+        file.write(text)
+    part.replace(path)
+
+
+def _as_is(cell: object) -> object:
+    return cell
+
+
+def _no_formula(cell: object) -> object:
+    """Return a cell that no spreadsheet takes for a formula, as OWASP advises: names are others' texts."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
 
 
 class TableWriter:
@@ -54,6 +86,8 @@ class TableWriter:
         path: The table's file; one that exists is replaced.
         columns: Its columns. A JSON Lines table has those that a row has.
         format: ``csv`` (with a byte order mark, for Excel) or ``jsonl``.
+        faithful: Whether cells are written as they are. Otherwise an apostrophe goes before a CSV cell that a
+            spreadsheet would run as a formula.
     """
 
     def __init__(
@@ -61,8 +95,11 @@ class TableWriter:
         path: Path,
         columns: Sequence[str],
         format: TableFormat,  # noqa: A002 - the field's word
+        *,
+        faithful: bool = False,
     ) -> None:
         self.path = path
+        self._cell = _as_is if faithful else _no_formula
         self._part = part_of(path)
         self._columns = columns
         self._format = format
@@ -103,7 +140,9 @@ class TableWriter:
         with self._lock:
             file = self.begin()
             if self._format == "csv":
-                csv.writer(file).writerows([row.get(name) for name in self._columns] for row in rows)
+                csv.writer(file).writerows(
+                    [self._cell(row.get(name)) for name in self._columns] for row in rows
+                )
             else:
                 file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
             file.flush()
@@ -115,7 +154,7 @@ class TableWriter:
             os.fsync(file.fileno())
             ours = os.fstat(file.fileno())
             file.close()
-            if not os.path.samestat(ours, self._part.stat()):
+            if not os.path.samestat(ours, self._part.lstat()):
                 raise FileExistsError(errno.EEXIST, "another program writes it too", str(self.path))
             os.replace(self._part, self.path)  # noqa: PTH105 - beside os.fsync, which pathlib lacks
             self._file, self.committed = None, True

@@ -9,6 +9,7 @@ from typing import Any
 
 from attrs import define, field
 
+from siliconflow_voice.api.answers import shown
 from siliconflow_voice.calls.events import AttemptEvent, Event, OutcomeEvent, QueueEvent, WaitEvent
 from siliconflow_voice.calls.operation import Failed, Success
 from siliconflow_voice.errors import APIStatusError, InvalidResponseError, SiliconFlowError
@@ -54,7 +55,7 @@ class History:
         logger.debug(
             "%s %s: attempt %d: %s after %.3f s (trace id %s)",
             self.operation,
-            self.subject,
+            shown(self.subject),
             attempt.number,
             attempt.cause or f"HTTP {attempt.status}",
             attempt.seconds,
@@ -64,12 +65,12 @@ class History:
 
     def queues(self, seconds: float, ahead: int) -> None:
         """Report that the call begins to wait for its first turn."""
-        logger.debug("%s %s: waits about %.2f s for its turn", self.operation, self.subject, seconds)
+        logger.debug("%s %s: waits about %.2f s for its turn", self.operation, shown(self.subject), seconds)
         self._report(QueueEvent(self.number, self.operation, self.subject, seconds, ahead))
 
     def waits(self, seconds: float, error: SiliconFlowError) -> None:
         """Report that the call waits before its next attempt."""
-        logger.info("%s %s: waits %.2f s after %s", self.operation, self.subject, seconds, error)
+        logger.info("%s %s: waits %.2f s after %s", self.operation, shown(self.subject), seconds, error)
         self._report(WaitEvent(self.number, self.operation, self.subject, seconds, error))
 
     def over(self, error: SiliconFlowError | None) -> None:

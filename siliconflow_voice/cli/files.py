@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import codecs
+import errno
 import itertools
 import os
+import stat
 from pathlib import Path
 
 from attrs import frozen
 from cyclopts import Group, Parameter
 
+from siliconflow_voice.audio.files import kind_of
 from siliconflow_voice.bulk.tables import part_of
 from siliconflow_voice.errors import ConfigurationError
 
@@ -61,7 +64,7 @@ class Files:
         kept = {"the manifest": manifest, "--journal": self.journal_of(manifest), "--api-key-file": key}
         tables = {"--results": self.results, "--failures": self.failures_of(manifest)}
         written = {**tables, "--report": self.report}
-        parts = {f"the .part file of {name}": path and part_of(path) for name, path in tables.items()}
+        parts = {f"the .part file of {name}": path and part_of(path) for name, path in written.items()}
         files = [(name, path) for name, path in (kept | written | parts).items() if path is not None]
         for (first, path), (second, other) in itertools.combinations(files, 2):
             if _same(path, other):
@@ -101,11 +104,22 @@ def _same(path: Path, other: Path) -> bool:
 
 
 def _check_writable(name: str, path: Path) -> None:
-    existed = path.exists()
+    """Check that a file can be written, and leave it as it is; what is a link will be replaced."""
     try:
-        with path.open("a", encoding="utf-8"):
-            pass
-        if not existed:
+        try:
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            mode = path.lstat().st_mode
+            if not stat.S_ISLNK(mode):
+                _check_existing(path, mode)
+        else:
             path.unlink()
     except OSError as error:
         raise ConfigurationError(f"{name} {path} can't be written: {error.strerror or error}") from error
+
+
+def _check_existing(path: Path, mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, f"it is {kind_of(mode)}, not a regular file")
+    # Not by os.access alone, which doesn't know of read-only flags.
+    os.close(os.open(path, os.O_WRONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)))

@@ -90,7 +90,7 @@ class Outputs:
         self._results = None if results is None else _results_to(results)
         own = [name for name in columns if name not in {*_MANIFEST, *_ADDED}]
         self._columns = [*_MANIFEST, *own, *_ADDED]
-        self._failures = TableWriter(failures, self._columns, "csv")
+        self._failures = TableWriter(failures, self._columns, "csv", faithful=True)
 
     @property
     def failures(self) -> Path | None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 
+from siliconflow_voice.bulk.tables import write_anew
 from siliconflow_voice.cli import chart
 from siliconflow_voice.cli.outputs import FailedRow
 from siliconflow_voice.cli.stats import ATTEMPTS, STATUSES, Kind
@@ -46,7 +47,7 @@ def write_report(path: Path, summary: Summary, failures: Sequence[FailedRow]) ->
     Raises:
         OSError: The file can't be written.
     """
-    path.write_text("".join(_page(summary, failures)), encoding="utf-8")
+    write_anew(path, "".join(_page(summary, failures)))
 
 
 def _page(summary: Summary, failures: Sequence[FailedRow]) -> Iterable[str]:

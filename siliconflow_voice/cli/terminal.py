@@ -27,8 +27,13 @@ __all__ = [
     "shortened",
 ]
 
-UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Control characters, marks that reorder the text around them, and lone surrogates."""
+UNPRINTABLE = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
+    r"\u2060-\u206f\u3164\ud800-\udfff\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    r"\U000e0000-\U000e0fff]"
+)
+"""Control characters, marks that reorder the text around them, lone surrogates, and what is not seen at all:
+tags and such can carry words to a program, or a model, that the reader of a report doesn't see."""
 
 
 class Stdout:
@@ -79,7 +84,7 @@ class Stdout:
         """Write an event as a line of JSON, and flush it."""
         line = json.dumps({"event": name, **fields}, ensure_ascii=self.encoding != "utf-8")
         # Within strings alone, where JSON can escape them.
-        self.write(UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", line) + "\n")
+        self.write(UNPRINTABLE.sub(lambda found: _in_json(found[0]), line) + "\n")
         self.flush()
 
     def console(self) -> Console:
@@ -131,6 +136,12 @@ def escaped(text: str) -> str:
 def shortened(text: str, most: int = 400) -> str:
     """Return a text cut to so many characters, and :func:`escaped`."""
     return escaped(text if len(text) <= most else f"{text[: most - 1]}…")
+
+
+def _in_json(letter: str) -> str:
+    """Return a character as JSON escapes it: beyond four digits, as two."""
+    units = letter.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
 
 
 def format_bytes(count: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import string
 from typing import TYPE_CHECKING
 
@@ -62,15 +63,19 @@ class Account:
         for meter in self._meters.values():
             meter.quota = quota or Quota()
 
-    async def answer(self, request: web.Request, endpoint: Endpoint) -> Answer:
-        """Check the key, carry out the call, and return its answer."""
+    def refusal(self, request: web.Request, endpoint: Endpoint) -> Answer | None:
+        """Return the answer to a call that does not exist or has another key, or None."""
         if endpoint == "unknown":
             return json_answer(404, "404 page not found")
         scheme, _, key = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not key:
             return json_answer(401, "Invalid token")
-        if key != self._api_key:
-            return json_answer(401, "Api key is invalid")
+        return None if key == self._api_key else json_answer(401, "Api key is invalid")
+
+    async def answer(self, request: web.Request, endpoint: Endpoint) -> Answer:
+        """Carry out a call that is not refused, and return its answer."""
+        if refusal := self.refusal(request, endpoint):
+            return refusal
         match endpoint:
             case "upload":
                 return await self._upload(request)
@@ -116,7 +121,8 @@ class Account:
 
     async def _delete(self, request: web.Request) -> Answer:
         try:
-            document: object = await request.json()
+            # Not by request.json, which decodes by whatever charset the request names.
+            document: object = json.loads(await request.read())
         except MALFORMED:
             document = None
         match document:

@@ -7,6 +7,7 @@ import logging
 import math
 import random
 import string
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, cast
 
 from aiohttp import web
@@ -15,6 +16,7 @@ from yarl import URL
 
 from siliconflow_voice.emulator import wire
 from siliconflow_voice.emulator.account import Account
+from siliconflow_voice.emulator.answers import error_answer
 from siliconflow_voice.emulator.faults import (
     CloseIdle,
     Delay,
@@ -106,6 +108,8 @@ class Emulator:
             raise ValueError(f"latency must be seconds or a range of seconds, got {latency!r:.80}")
         self._latency = low, high
         self._host, self._port, self._ssl = host, port, ssl
+        # Or a web page could reach it by a name of its own, which it has lead to this machine.
+        self._is_loopback = _names_loopback(host)
         self._random = random.Random(seed)  # noqa: S311 - is to be repeatable, not secret
         self._account = Account(
             name=account,
@@ -212,6 +216,10 @@ class Emulator:
         await runner.cleanup()
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
+        if self._is_loopback and not _names_loopback(request.host):
+            return error_answer(421, 20015, "This host is not served: use a loopback address.").response(
+                "ti_0"
+            )
         endpoint = _ENDPOINTS.get((request.method, request.path), "unknown")
         record = RequestRecord(asyncio.get_running_loop().time(), endpoint)
         self.requests.append(record)
@@ -221,7 +229,9 @@ class Emulator:
         handler = cast("asyncio.Task[object]", asyncio.current_task())
         self._handlers.add(handler)
         try:
-            return await self._meet(self._plan.pick(endpoint), request, record)
+            # A request that has no right to be here uses up no fault that a test has laid out for another.
+            known = self._account.refusal(request, endpoint) is None
+            return await self._meet(self._plan.pick(endpoint) if known else None, request, record)
         finally:
             self._handlers.discard(handler)
             self.in_flight -= 1
@@ -258,3 +268,12 @@ class Emulator:
                 return response
             case _:
                 return answer.response(trace_id)
+
+
+def _names_loopback(host: str) -> bool:
+    """Return whether a host, with or without a port, is this machine by its address or as localhost."""
+    try:
+        name = URL(f"http://{host if host.count(':') < 2 or '[' in host else f'[{host}]'}").host or ""
+        return name == "localhost" or name.endswith(".localhost") or ip_address(name).is_loopback
+    except ValueError:
+        return False

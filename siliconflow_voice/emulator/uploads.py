@@ -30,6 +30,9 @@ __all__ = [
 CHUNK_BYTES = 65_536
 _TEXT_FIELD_BYTES = 1_048_576
 _DATA_URI_HEADER_BYTES = 256
+_MOST_PARTS = 100
+# Python knows more, of which some, such as punycode, take time by the square of the length.
+_CHARSETS = frozenset({"utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "latin-1", "gbk", "gb18030"})
 _CUSTOM_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _DATA_URI_HEADER = re.compile(r"data:[^,]*;base64")
 
@@ -146,7 +149,11 @@ async def _read_multipart(request: web.Request, max_audio_bytes: int) -> Submiss
     file: Recording | Answer | None = None
     audio: Recording | Answer | None = None
     reader = await request.multipart()
+    parts = 0
     while (part := await reader.next()) is not None:
+        parts += 1
+        if parts > _MOST_PARTS:
+            raise ValueError("too many parts")
         if not isinstance(part, BodyPartReader):
             raise ValueError("multipart within multipart")  # noqa: TRY004 - likewise
         match part.name:
@@ -160,10 +167,17 @@ async def _read_multipart(request: web.Request, max_audio_bytes: int) -> Submiss
                 data = await _read(part, _TEXT_FIELD_BYTES)
                 if len(data) > _TEXT_FIELD_BYTES:
                     raise ValueError("a text that is too long")
-                fields[part.name] = data.decode(part.get_charset("utf-8"))
+                fields[part.name] = data.decode(_charset(part))
             case _:
                 pass  # what it does not know, the service ignores
     return Submission(fields, _BOTH_GIVEN if file and audio else file or audio)
+
+
+def _charset(part: BodyPartReader) -> str:
+    charset = part.get_charset("utf-8")
+    if charset.lower() not in _CHARSETS:
+        raise ValueError("a charset that is not supported")
+    return charset
 
 
 async def _hash(part: BodyPartReader, max_audio_bytes: int) -> Recording | Answer:

@@ -13,7 +13,10 @@ from yarl import URL
 from siliconflow_voice.errors import ConfigurationError
 from siliconflow_voice.transport.pasted import address_in, key_in
 
-__all__ = ["Origin", "Secret", "base_url", "check_encrypted", "key"]
+__all__ = ["LOCALHOST", "Origin", "Secret", "base_url", "check_encrypted", "is_loopback", "key"]
+
+LOCALHOST = "localhost"
+"""The one name that plain http is accepted for; whether it is this machine, the address decides."""
 
 _DEFAULT = "https://api.siliconflow.cn/v1"
 # It is not shown: it might be a key, or have one in it.
@@ -98,14 +101,17 @@ def check_encrypted(url: URL) -> None:
         ConfigurationError: It is http, and not loopback.
     """
     host = url.host or ""
-    if url.scheme == "http" and not _is_loopback(host):
+    # Of names, this one alone: the session checks where it leads.
+    if url.scheme == "http" and host != LOCALHOST and not is_loopback(host):
         raise ConfigurationError(
             f"base_url would send the key to {host:.80} unencrypted: use https, or pass allow_http=True"
         )
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(address: str) -> bool:
+    """Return whether an address, not a name, is this machine's own."""
     try:
-        return ipaddress.ip_address(host).is_loopback
+        found = ipaddress.ip_address(address)
     except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
+        return False
+    return (getattr(found, "ipv4_mapped", None) or found).is_loopback

@@ -14,6 +14,7 @@ from aiohttp.tracing import Trace
 from attrs import define, field
 
 from siliconflow_voice.errors import ClientClosedError, ConfigurationError
+from siliconflow_voice.transport.origin import LOCALHOST, is_loopback
 
 __all__ = ["Connection"]
 
@@ -38,6 +39,7 @@ class _Connector(aiohttp.TCPConnector):
     ) -> PooledConnection:
         while True:
             connection = await super().connect(req, traces, timeout)
+            _check_local(req, connection)
             if connection.protocol not in self._used:
                 self._used.add(connection.protocol)
                 return connection
@@ -45,6 +47,26 @@ class _Connector(aiohttp.TCPConnector):
                 self.used_again.add(connection.protocol)
                 return connection
             connection.close()
+
+
+def _check_local(req: ClientRequest, connection: PooledConnection) -> None:
+    """Refuse plain http to localhost where that name leads to another machine; nothing was sent yet.
+
+    Other names are here only with ``allow_http``, and addresses are what is connected to.
+    """
+    if req.url.scheme != "http" or req.url.host != LOCALHOST or is_loopback(_peer(connection.transport)):
+        return
+    connection.close()
+    raise ConfigurationError(
+        "The name localhost leads to another machine, which plain http would send the key to: "
+        "use https, or http://127.0.0.1"
+    )
+
+
+def _peer(transport: asyncio.Transport | None) -> str:
+    """Return the address at the other end, or an empty string."""
+    peer = None if transport is None else transport.get_extra_info("peername")
+    return str(peer[0]) if peer else ""
 
 
 def has_news(transport: asyncio.Transport | None) -> bool:

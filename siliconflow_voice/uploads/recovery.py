@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from array import array
 from collections import Counter
 from collections.abc import Awaitable, Callable, Generator, Iterable
@@ -21,6 +22,8 @@ OnAmbiguous: TypeAlias = Literal["reconcile", "raise", "retry"]
 
 # Seconds after which an upload tries a listing again that has failed.
 _TRY_AGAIN = 60.0
+# Uploads that are remembered as lost, the latest ones.
+_MOST_LOST = 10_000
 
 
 class _Described(Protocol):
@@ -57,8 +60,8 @@ class KnownVoices:
     _try_again_at: float = 0.0
     _under_way: Counter[Likeness] = field(factory=Counter[Likeness], repr=False)
     _listing: asyncio.Lock = field(factory=asyncio.Lock, repr=False)
-    _lost: set[Likeness] = field(factory=set["Likeness"], repr=False)
-    """Uploads that may have been stored, and whose voices were not found."""
+    _lost: dict[bytes, None] = field(factory=dict[bytes, None], repr=False)
+    """Digests of uploads that may have been stored, and whose voices were not found; the latest last."""
     _searches: SharedListings[Voice] = field(factory=SharedListings[Voice], repr=False)
 
     def __contains__(self, uri: str) -> bool:
@@ -80,7 +83,11 @@ class KnownVoices:
 
     def lose(self, wanted: Voice) -> None:
         """Note that an upload may have been stored, and that the search for its voice is over."""
-        self._lost.add(likeness(wanted))
+        digest = _digest(likeness(wanted))
+        self._lost.pop(digest, None)
+        self._lost[digest] = None
+        if len(self._lost) > _MOST_LOST:
+            del self._lost[next(iter(self._lost))]
 
     @contextmanager
     def uploading(self, wanted: Voice) -> Generator[None, None, None]:
@@ -142,7 +149,7 @@ class KnownVoices:
         found = [voice for voice in voices if likeness(voice) == like and voice.uri not in self]
         if not found:
             return None
-        rivals = self._under_way[like] + (like in self._lost)
+        rivals = self._under_way[like] + (_digest(like) in self._lost)
         if len(found) > 1 or rivals > 1:
             return AmbiguousUploadError(
                 f"The upload's answer was lost, and its voice can't be told apart: new voices with this "
@@ -157,3 +164,9 @@ def likeness(described: _Described) -> Likeness:
     """Return the model, name and text, by which alone a listing tells voices apart."""
     # Whether the service keeps the ends of a transcript as they were is not known.
     return described.model, described.custom_name, described.text.strip()
+
+
+def _digest(like: Likeness) -> bytes:
+    # The lengths keep the three apart.
+    joined = "".join(f"{len(part)}:{part}" for part in like)
+    return hashlib.blake2b(joined.encode("utf-8", "surrogatepass"), digest_size=16).digest()

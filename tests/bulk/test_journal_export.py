@@ -121,7 +121,10 @@ def test_any_text_can_be_read_back(texts: list[str], tmp_path_factory: pytest.Te
 
     asyncio.run(run())
     with (folder / "voices.csv").open(encoding="utf-8-sig", newline="") as file:
-        assert [row["text"] for row in csv.DictReader(file)] == texts
+        # But for the apostrophe that keeps a spreadsheet from running it.
+        assert [row["text"].removeprefix("'") for row in csv.DictReader(file)] == [
+            text.removeprefix("'") for text in texts
+        ]
     with (folder / "voices.jsonl").open(encoding="utf-8", newline="\n") as file:
         assert [json.loads(line)["text"] for line in file] == texts
 

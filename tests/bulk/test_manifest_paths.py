@@ -140,6 +140,8 @@ async def test_a_link_that_turns_outside_after_the_first_look_is_not_followed(
     [
         ("is-not-there.mp3", "can't be read: no such file or directory"),
         ("sub", "is a directory, not a regular file"),
+        (".", "is a directory, not a regular file"),
+        ("a.mp3/b.mp3", "can't be read: not a directory"),
         ("link", "can't be read: too many levels of symbolic links"),
     ],
 )

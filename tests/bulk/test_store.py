@@ -143,7 +143,7 @@ def test_storage_where_no_log_can_be_kept_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("path", "reason"),
-    [("missing/journal", "can't be used: No such file"), ("", "can't be used: unable to open database")],
+    [("missing/journal", "can't be used: No such file"), ("", "is a directory, not a regular file")],
 )
 def test_a_path_where_no_file_can_be_is_refused(tmp_path: Path, path: str, reason: str) -> None:
     with pytest.raises(JournalError, match=reason):

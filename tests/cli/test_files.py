@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -137,5 +138,5 @@ def test_an_error_without_words_is_told_by_its_own(
     def fail(*_: object, **__: object) -> None:
         raise OSError("gone")
 
-    monkeypatch.setattr(Path, "open", fail)
+    monkeypatch.setattr(os, "open", fail)
     assert refused(manifest, results=tmp_path / "r.csv").endswith("r.csv can't be written: gone.")

@@ -47,10 +47,10 @@ def test_a_summary_that_could_not_be_told_is_no_good_end(
 def test_a_report_that_could_not_be_written_is_no_good_end(
     error: OSError, reason: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def write_text(*_: object, **__: object) -> None:
+    def write(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(Path, "write_text", write_text)
+    monkeypatch.setattr(Path, "open", write)
     assert conclude(summary_of(), Stdout(), [], report=Path("r.html"), as_json=False) == 3
     captured = capsys.readouterr()
     assert captured.err == f"siliconflow-voice: --report r.html can't be written: {reason}.\n"

@@ -51,7 +51,7 @@ async def test_a_bad_key_is_refused_before_the_body_was_sent(connect: Connect) -
     async with Emulator() as emulator:
         reader, writer = await connect(emulator)
         writer.write(
-            b"POST /v1/uploads/audio/voice HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nonly some"
+            b"POST /v1/uploads/audio/voice HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\nonly some"
         )
         assert await reader.readline() == b"HTTP/1.1 401 Unauthorized\r\n"
 

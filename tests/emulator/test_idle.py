@@ -14,7 +14,7 @@ from siliconflow_voice.emulator import Emulator, Fault
 
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
-LIST = b"GET /v1/audio/voice/list HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer sk-test\r\n\r\n"
+LIST = b"GET /v1/audio/voice/list HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer sk-test\r\n\r\n"
 EMPTY = b'{"result": []}'
 
 

@@ -36,7 +36,7 @@ def test_a_test_whose_faults_were_met_passes(run: Run) -> None:
     result = run("""
 async def test_a_list(siliconflow_emulator):
     async with siliconflow_emulator(faults=[Fault.return_status(503, endpoint="list")]) as emulator:
-        async with aiohttp.ClientSession() as session:
+        async with aiohttp.ClientSession(headers={"Authorization": "Bearer sk-test"}) as session:
             async with session.get(emulator.base_url + "/audio/voice/list") as response:
                 assert response.status == 503
 """)

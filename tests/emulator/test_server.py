@@ -160,7 +160,7 @@ async def test_a_client_that_leaves_within_its_body_leaves_no_trace_in_the_log(
     async with Emulator() as emulator:
         _, writer = await connect(emulator)
         writer.write(
-            b"POST /v1/uploads/audio/voice HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer sk-test\r\n"
+            b"POST /v1/uploads/audio/voice HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer sk-test\r\n"
             b"Content-Type: application/json\r\nContent-Length: 1000\r\n\r\nonly some"
         )
         await until(lambda: bool(emulator.in_flight))
@@ -173,9 +173,9 @@ async def test_a_client_that_leaves_within_its_body_leaves_no_trace_in_the_log(
     "request_bytes",
     [
         b"hello\r\n\r\n",
-        b"POST /v1/uploads/audio/voice HTTP/1.1\r\nHost: x\r\nContent-Length: ?\r\n\r\n",
+        b"POST /v1/uploads/audio/voice HTTP/1.1\r\nHost: localhost\r\nContent-Length: ?\r\n\r\n",
         (
-            b"POST /v1/uploads/audio/voice HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer sk-test\r\n"
+            b"POST /v1/uploads/audio/voice HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer sk-test\r\n"
             b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n?\r\n"
         ),
     ],

@@ -20,7 +20,7 @@ UPLOADS = "/uploads/audio/voice"
 
 def head(length: int) -> bytes:
     return (
-        b"POST /v1/uploads/audio/voice HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer sk-test\r\n"
+        b"POST /v1/uploads/audio/voice HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer sk-test\r\n"
         b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % length
     )
 

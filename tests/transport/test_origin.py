@@ -157,7 +157,7 @@ def test_an_address_is_put_in_one_form(given: str, taken: str) -> None:
         "http://[::1]:8080/v1",
         "http://localhost/v1",
         "http://LOCALHOST/v1",
-        "http://api.localhost/v1",
+        "http://[::ffff:127.0.0.1]/v1",
     ],
 )
 def test_http_is_taken_for_this_machine(address: str) -> None:
@@ -166,7 +166,17 @@ def test_http_is_taken_for_this_machine(address: str) -> None:
 
 @pytest.mark.parametrize(
     "host",
-    ["x.cn", "localhost.cn", "notlocalhost", "127.1", "10.0.0.1", "[2001:db8::1]", "0.0.0.0"],  # noqa: S104 - nothing is bound to it
+    [
+        "x.cn",
+        "localhost.cn",
+        "notlocalhost",
+        "api.localhost",
+        "localhost.",
+        "127.1",
+        "10.0.0.1",
+        "[2001:db8::1]",
+        "0.0.0.0",  # noqa: S104 - nothing is bound to it
+    ],
 )
 def test_http_is_taken_for_another_machine_only_if_allowed(host: str) -> None:
     address = f"http://{host}/v1"

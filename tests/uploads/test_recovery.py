@@ -350,4 +350,4 @@ async def test_what_was_cancelled_before_it_was_sent_is_nobodys_rival(emulator: 
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert client._uploader.known._lost == set()
+        assert client._uploader.known._lost == {}

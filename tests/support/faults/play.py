@@ -188,6 +188,7 @@ async def _client(
         "sk-test",
         base_url=url,
         session=session,
+        allow_http=True,  # to a name that the stage resolves
         retry=_RETRY,
         timeouts=_TIMEOUTS,
         limits=None,
