@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections.abc import Callable
 from contextlib import aclosing
 from types import TracebackType
 from typing import Any, NoReturn, Self, Unpack
 
 import aiohttp
-from attrs import evolve, field, frozen
+from attrs import evolve
 
 from siliconflow_voice.api import requests
 from siliconflow_voice.api.requests import Encoding
 from siliconflow_voice.api.responses import parse_nothing
 from siliconflow_voice.audio.checks import AudioLimits, check_texts
-from siliconflow_voice.audio.pool import ReadPool
 from siliconflow_voice.audio.source import Audio
 from siliconflow_voice.calls.deadline import Deadline
-from siliconflow_voice.calls.draining import Calls, Drained
+from siliconflow_voice.calls.draining import Drained
 from siliconflow_voice.calls.engine import Engine
 from siliconflow_voice.calls.events import Event
 from siliconflow_voice.calls.operation import Operation
@@ -32,7 +30,7 @@ from siliconflow_voice.transport.channel import Channel
 from siliconflow_voice.transport.pasted import APIKey
 from siliconflow_voice.transport.session import Connection
 from siliconflow_voice.transport.timeouts import Timeouts
-from siliconflow_voice.uploads.account import Account
+from siliconflow_voice.uploads.account import Account, Process
 from siliconflow_voice.uploads.operation import Progress
 from siliconflow_voice.uploads.recovery import OnAmbiguous, likeness
 from siliconflow_voice.uploads.uploader import Uploader
@@ -40,16 +38,6 @@ from siliconflow_voice.uploads.values import DEFAULT_MODEL, VoiceUpload
 from siliconflow_voice.validation import check_callback, check_choice, check_kind
 
 __all__ = ["VoiceClient"]
-
-
-@frozen(eq=False)
-class _Process:
-    """What a client and all of its siblings share: connections, threads, the calls and their numbers."""
-
-    connection: Connection
-    pool: ReadPool = field(factory=ReadPool)
-    numbers: itertools.count[int] = field(factory=lambda: itertools.count(1))
-    calls: Calls = field(factory=Calls)
 
 
 class VoiceClient:
@@ -118,9 +106,9 @@ class VoiceClient:
             trust_env,
         )
         account = Account(Throttle() if throttle is None else throttle)
-        self._set_up(settings, account, _Process(Connection(session)), owns_process=True)
+        self._set_up(settings, account, Process(Connection(session)), owns_process=True)
 
-    def _set_up(self, settings: Settings, account: Account, process: _Process, *, owns_process: bool) -> None:
+    def _set_up(self, settings: Settings, account: Account, process: Process, *, owns_process: bool) -> None:
         channel = Channel(process.connection, settings.origin, settings.timeouts, settings.way())
         engine = Engine(settings, channel, account.throttle, process.numbers, process.calls)
         self._uploader = Uploader(engine, account, process.pool)

@@ -283,6 +283,19 @@ async def test_another_account_shares_neither_throttle_nor_what_is_known_of_voic
     assert sibling.throttle.max_concurrency == client.throttle.max_concurrency
 
 
+async def test_another_account_knows_nothing_of_what_the_first_ones_throttle_was_told() -> None:
+    async with Emulator() as emulator:
+        first = Throttle()
+        async with VoiceClient("sk-test", base_url=emulator.base_url, throttle=first) as client:
+            await client.upload_voice(SPEECH, custom_name="narrator", text=TEXT)
+            throttle = Throttle(state=first.state(), max_concurrency=3)
+        async with VoiceClient("sk-test", base_url=emulator.base_url, throttle=throttle) as client:
+            sibling = client.with_options(api_key="sk-other")
+            assert throttle.state()["gates"] != []
+            assert sibling.throttle.state()["gates"] == []
+            assert sibling.throttle.max_concurrency == 3
+
+
 async def test_the_same_account_shares_both_unless_it_is_given_another_throttle(client: VoiceClient) -> None:
     sibling, apart = client.with_options(limits=None), client.with_options(throttle=Throttle())
     assert (sibling.throttle is client.throttle, apart.throttle is client.throttle) == (True, False)

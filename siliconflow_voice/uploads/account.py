@@ -1,16 +1,20 @@
-"""What belongs to one account (one key at one address), and is never shared with another."""
+"""What clients share: an account's things (one key at one address) among its own, the process's among all."""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 from weakref import WeakValueDictionary
 
 from attrs import evolve, field, frozen
 
+from siliconflow_voice.audio.pool import ReadPool
+from siliconflow_voice.calls.draining import Calls
 from siliconflow_voice.throttle.throttle import Throttle
+from siliconflow_voice.transport.session import Connection
 from siliconflow_voice.uploads.recovery import KnownVoices, Likeness
 
-__all__ = ["Account"]
+__all__ = ["Account", "Process"]
 
 
 @frozen(eq=False)
@@ -27,4 +31,14 @@ class Account:
 
     def another(self) -> Account:
         """Return another account, whose throttle has this one's settings and has learned nothing."""
-        return Account(evolve(self.throttle))
+        return Account(evolve(self.throttle, state=None))
+
+
+@frozen(eq=False)
+class Process:
+    """What a client and all of its siblings share: connections, threads, the calls and their numbers."""
+
+    connection: Connection
+    pool: ReadPool = field(factory=ReadPool)
+    numbers: itertools.count[int] = field(factory=lambda: itertools.count(1))
+    calls: Calls = field(factory=Calls)
