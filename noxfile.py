@@ -147,6 +147,14 @@ def soak(session: nox.Session) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """Break at random what is read from outside, and look for errors that are not the SDK's (minutes)."""
+    _install(session, "tests")
+    env = {"PYTHONPATH": "tests", "PYTHONSAFEPATH": "1"}
+    session.run("python", "-m", "fuzzing", *session.posargs, env=env)
+
+
+@nox.session
 def simulate(session: nox.Session) -> None:
     """Hours of quota in minutes: the table of servers, limits and latencies, and the charts of the docs."""
     _install(session, "tests")

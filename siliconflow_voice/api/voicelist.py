@@ -21,6 +21,10 @@ _LIST_PLACES = frozenset({"", *LISTS, "data.results", "data.result"})
 # The list begins within this many bytes; a document without one by then is not a list.
 _HEAD = 1 << 16
 
+# Without this, ijson 3.6 makes Python integers of any length, and its C backend ends the process at one of
+# more digits than Python accepts.
+_NUMBERS = {"use_float": True}
+
 
 class VoiceList:
     """The voices of one answer.
@@ -77,7 +81,7 @@ class VoiceList:
     def _begin(self, prefix: str) -> None:
         ijson = _ijson()
         self._entries = ijson.sendable_list()
-        self._parser = ijson.items_coro(self._entries, f"{prefix}.item" if prefix else "item")
+        self._parser = ijson.items_coro(self._entries, f"{prefix}.item" if prefix else "item", **_NUMBERS)
 
     def _send(self, piece: bytes) -> None:
         self._parse(self._parser.send, piece)
@@ -116,7 +120,7 @@ def _place_of_list(head: bytes) -> str | None:
     events: Any = ijson.sendable_list()
     # Events before an error still count: all of it is parsed once more.
     with suppress(ijson.JSONError, UnicodeDecodeError):
-        ijson.parse_coro(events).send(head)
+        ijson.parse_coro(events, **_NUMBERS).send(head)
     places = (prefix for prefix, event, _ in events if event == "start_array")
     return next((place for place in places if place in _LIST_PLACES), None)
 

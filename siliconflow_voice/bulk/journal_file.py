@@ -116,6 +116,8 @@ def journal_errors(path: Path) -> Generator[None, None, None]:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         reason = _REASONS.get(code, f"can't be used: {error}")
         raise JournalError(f"The journal {path} {reason}") from error
+    except UnicodeDecodeError as error:  # of a message of SQLite's that quotes what is in the file
+        raise JournalError(f"The journal {path} is damaged") from error
     except OSError as error:
         raise JournalError(f"The journal {path} can't be used: {error.strerror or error}") from error
 

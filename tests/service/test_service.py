@@ -26,6 +26,7 @@ START = {
     "aiohttp": "from service import app, web; web.run_app(app, host='127.0.0.1', port={port}, print=None)",
     "fastapi": "import uvicorn; uvicorn.run('service:app', port={port}, log_config=None)",
 }
+PYTHONPATH = [path for path in [os.environ.get("PYTHONPATH")] if path]
 LOGGED = "import logging; logging.basicConfig(level='INFO'); "
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM to send")
@@ -92,7 +93,8 @@ async def serving(framework: str, emulator: Emulator, folder: Path) -> AsyncIter
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", LOGGED + START[framework].format(port=port)),
         cwd=folder,
-        env={**os.environ, **settings},
+        # Not by the folder that it runs in: where the tests run safely, that is not looked into.
+        env={**os.environ, **settings, "PYTHONPATH": os.pathsep.join([str(folder), *PYTHONPATH])},
         stderr=asyncio.subprocess.PIPE,
     )
     try:
