@@ -282,3 +282,13 @@ def test_a_journal_whose_making_was_interrupted_is_made_to_its_end(tmp_path: Pat
     with opened(begun) as store:
         begin(store, entry())
     assert state_of(begun) == [("narrator-0", "unknown", None)]
+
+
+def test_a_journal_whose_damage_sqlite_can_only_quote_in_bytes_is_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "voices.journal"
+    Store.open(path).close()
+    # As long as it was, and of no encoding: SQLite's message repeats it.
+    path.write_bytes(path.read_bytes().replace(b"NOT NULL UNIQUE", b"NOT N\xefLL UNIQUE"))
+    with pytest.raises(JournalError, match=r"is damaged\.$") as caught:
+        Store.open(path)
+    assert isinstance(caught.value.__cause__, UnicodeDecodeError)
