@@ -83,6 +83,8 @@ def base_url(given: str | URL | None) -> URL:
         # Twice, since yarl writes some garbage that it doesn't read; and it reads these only when asked for.
         url = URL(str(URL(text)))
         host, user, password, _ = url.host, url.user, url.password, url.port
+        if host is not None and ":" in host:
+            ipaddress.ip_address(host.partition("%")[0])  # which yarl takes for one by its colons
     except (ValueError, IndexError):
         raise ConfigurationError(_NO_ADDRESS) from None
     if url.scheme not in {"http", "https"} or not host or not (":" in host or _NAME.fullmatch(host)):

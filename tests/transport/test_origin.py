@@ -190,6 +190,7 @@ def test_http_is_taken_for_another_machine_only_if_allowed(host: str) -> None:
     [
         "ftp://x.cn/v1",
         "https://",
+        "http://[::o]:80",
         "https:///v1",
         "https:x.cn",
         "/v1",
