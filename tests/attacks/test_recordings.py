@@ -43,7 +43,7 @@ ATTACKS: dict[str, Callable[[], bytes]] = {
     "tags behind it": lambda: filled(mpeg() * 3, b"TAG" + bytes(125)),
     "zeros": lambda: bytes(SIZE),
     "noise": lambda: random.Random(1).randbytes(SIZE),  # noqa: S311 - to be the same each time
-    "noise of headers' bytes": lambda: bytes(random.Random(1).choices(b"\xff\xfb\x90\x14", k=SIZE)),  # noqa: S311
+    "noise of headers' bytes": lambda: bytes(random.Random(1).choices(b"\xff\xfb\x90\x14", k=SIZE)),  # noqa: S311 - as above
     "empty chunks": lambda: filled(b"RIFF\0\0\0\0WAVE", b"JUNK\0\0\0\0"),
     "empty chunks behind no data": lambda: filled(wav(b""), b"JUNK\0\0\0\0"),
     "empty pages": lambda: filled(opus(0), page([], 0)),

@@ -236,7 +236,7 @@ async def test_closing_keeps_out_of_the_loops_own_executor() -> None:
     loop._default_executor = Untouched()  # type: ignore[attr-defined] # the setter takes a real one alone
     await pool.begin(int)
     await pool.close()
-    loop._default_executor = None  # type: ignore[attr-defined]
+    loop._default_executor = None  # type: ignore[attr-defined] # private
 
 
 async def test_closing_does_not_wait_for_ever(

@@ -66,7 +66,7 @@ async def rows_of(manifest: Manifest | Path) -> list[tuple[int, str, str, str]]:
     assert await refusals(manifest) == []
     folder = f"{manifest._root}{os.sep}"
     return [
-        (upload.line, getattr(upload.audio, "filename").removeprefix(folder), upload.custom_name, upload.text)  # noqa: B009
+        (upload.line, getattr(upload.audio, "filename").removeprefix(folder), upload.custom_name, upload.text)  # noqa: B009 - some have none
         for upload in await uploads(manifest)
     ]
 

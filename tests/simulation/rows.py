@@ -59,12 +59,12 @@ def _changing() -> Iterator[Row]:
         ("bucket of 10", {"kind": "bucket", "burst": 10}),
     )
     for name, options in kinds:
-        low, high = (Quota(requests=limit, **options) for limit in (60, 120))  # type: ignore[arg-type]
+        low, high = (Quota(requests=limit, **options) for limit in (60, 120))  # type: ignore[arg-type] # of any kind
         yield Row(f"{name}, raised to 120", low, 600, later=(150, high))
         yield Row(f"{name}, lowered from 120", high, 400, later=(100, low))
         yield Row(f"{name}, half used by others", low, 300, others_every=2.0)
     for name, options in kinds[:3]:
-        yield Row(f"{name}, 600 tokens", Quota(tokens=600, **options), 200, tokens=39)  # type: ignore[arg-type]
+        yield Row(f"{name}, 600 tokens", Quota(tokens=600, **options), 200, tokens=39)  # type: ignore[arg-type] # of any kind
 
 
 def bursts() -> Iterator[Row]:

@@ -93,5 +93,5 @@ async def _close_and_wait(pool: ReadPool) -> None:
 
 
 # Its threads are its own, and no executor's.
-ReadPool.close = _close_and_wait  # type: ignore[method-assign,assignment]
-ReadPool.begin = _begin_and_wait  # type: ignore[method-assign,assignment]
+ReadPool.close = _close_and_wait  # type: ignore[method-assign,assignment] # to see it
+ReadPool.begin = _begin_and_wait  # type: ignore[method-assign,assignment] # to see them
