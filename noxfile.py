@@ -167,6 +167,14 @@ def soak(session: nox.Session) -> None:
 
 
 @nox.session
+def load(session: nox.Session) -> None:
+    """Call the documentation's services a hundred times at once, with a bad vendor behind them (minutes)."""
+    _install(session, "tests")
+    env = {"PYTHONPATH": "tests", "PYTHONSAFEPATH": "1"}
+    session.run("python", "-m", "service", *session.posargs, env=env)
+
+
+@nox.session
 def fuzz(session: nox.Session) -> None:
     """Break at random what is read from outside, and look for errors that are not the SDK's (minutes)."""
     _install(session, "tests")
