@@ -39,8 +39,8 @@ def main() -> int:
         wrong += verdict.doubles + len(verdict.misled) + verdict.ambiguous + verdict.tracebacks
         statuses = ", ".join(f"{count} x {status}" for status, count in sorted(verdict.statuses.items()))
         print(
-            f"{framework:7} {scenario:13} {statuses}; {verdict.voices} voices, {verdict.lost} answers lost; "
-            f"doubles {verdict.doubles}, ambiguous {verdict.ambiguous}, misled {len(verdict.misled)}, "
+            f"{framework:7} {scenario:13} {statuses}; {verdict.voices} voices, "
+            f"{verdict.unanswered} unanswered, doubles {verdict.doubles}, ambiguous {verdict.ambiguous}, misled {len(verdict.misled)}, "
             f"tracebacks {verdict.tracebacks}; {verdict.seconds:.1f} s; {verdict.drained}",
             flush=True,
         )

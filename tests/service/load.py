@@ -44,8 +44,8 @@ class Verdict:
     statuses: Counter[int]
     """Of the callers that stayed; 0 is a call without an answer."""
     voices: int
-    lost: int
-    """Uploads that were stored and not answered."""
+    unanswered: int
+    """Uploads that the emulator has not answered: lost on purpose, or too late for the deadline."""
     doubles: int
     """Voices that there are besides another of the same caller."""
     misled: tuple[str, ...]
@@ -92,7 +92,7 @@ async def carry_out(load: Load, folder: Path) -> Verdict:
     return Verdict(
         statuses=Counter(status for status, _ in stayed.values()),
         voices=len(uris),
-        lost=sum(record.endpoint == "upload" and record.status is None for record in emulator.requests),
+        unanswered=sum(record.endpoint == "upload" and record.status is None for record in emulator.requests),
         doubles=len(uris) - len(names),
         misled=tuple(
             name
