@@ -39,9 +39,10 @@ def main() -> int:
         wrong += verdict.doubles + len(verdict.misled) + verdict.ambiguous + verdict.tracebacks
         statuses = ", ".join(f"{count} x {status}" for status, count in sorted(verdict.statuses.items()))
         print(
-            f"{framework:7} {scenario:13} {statuses}; {verdict.voices} voices, "
-            f"{verdict.unanswered} unanswered, doubles {verdict.doubles}, ambiguous {verdict.ambiguous}, misled {len(verdict.misled)}, "
-            f"tracebacks {verdict.tracebacks}; {verdict.seconds:.1f} s; {verdict.drained}",
+            f"{framework:7} {scenario:13} {statuses}; {verdict.voices} voices; "
+            f"{verdict.unanswered} unanswered, {verdict.ambiguous} ambiguous, {verdict.doubles} doubles, "
+            f"{len(verdict.misled)} misled, {verdict.tracebacks} tracebacks; "
+            f"{verdict.seconds:.1f} s; {verdict.drained}",
             flush=True,
         )
     return 1 if wrong else 0
