@@ -171,7 +171,7 @@ def load(session: nox.Session) -> None:
     """Call the documentation's services a hundred times at once, with a bad vendor behind them (minutes)."""
     _install(session, "tests")
     env = {"PYTHONPATH": "tests", "PYTHONSAFEPATH": "1"}
-    session.run("python", "-m", "service", *session.posargs, env=env)
+    session.run("python", "-m", "serving", *session.posargs, env=env)
 
 
 @nox.session

@@ -234,6 +234,10 @@ def test_the_tests_that_a_page_shows_pass(pytester: pytest.Pytester, folder: Pat
     assert modules
     for recording in RECORDINGS:
         shutil.copy(folder / recording, pytester.path)
+    services = examples(ROOT / "docs" / "howto" / "service.md")
+    [service] = [example.source for example in services if "\napp = FastAPI" in example.source]
+    pytester.makepyfile(service=service)
+    pytester.syspathinsert()
     pytester.makeconftest('pytest_plugins = ["siliconflow_voice.emulator.pytest_plugin"]')
     pytester.makepyfile(**{f"test_{number}": module for number, module in enumerate(modules)})
     result = pytester.runpytest_inprocess(

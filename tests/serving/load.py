@@ -9,7 +9,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from service.process import handler, serving, with_window
+from serving.process import handler, serving, with_window
 from siliconflow_voice.emulator import Emulator, Fault, Quota
 
 SCENARIOS = ("steady", "stopped", "disconnecting")

@@ -3,14 +3,16 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import signal
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from service.load import SCENARIOS, Load, carry_out
-from service.process import PAGE, START, serving
+from serving.load import SCENARIOS, Load, carry_out
+from serving.process import PAGE, START, handler, serving
 from siliconflow_voice import errors
 from siliconflow_voice.emulator import Emulator
 
@@ -90,3 +92,20 @@ async def test_a_burst_at_a_bad_service_makes_no_voice_twice_and_misleads_no_cal
         assert set(verdict.statuses) == {201, 503}
     if scenario == "disconnecting":
         assert verdict.statuses == {201: 67}
+
+
+async def test_the_lifespan_of_fastapi_leaves_signals_as_they_were_and_runs_in_a_thread_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SILICONFLOW_API_KEY", "sk-test")
+    names: dict[str, Any] = {}
+    exec(handler("fastapi"), names)  # noqa: S102 - our own documentation
+    before = signal.getsignal(signal.SIGTERM)
+
+    async def live() -> bool:
+        async with names["lifespan"](names["app"]):
+            return signal.getsignal(signal.SIGTERM) is before
+
+    assert not await live()
+    assert await asyncio.to_thread(lambda: asyncio.run(live()))  # as Starlette's TestClient does
+    assert signal.getsignal(signal.SIGTERM) is before

@@ -9,8 +9,8 @@ import tempfile
 from itertools import product
 from pathlib import Path
 
-from service.load import SCENARIOS, Load, carry_out
-from service.process import START
+from serving.load import SCENARIOS, Load, carry_out
+from serving.process import START
 
 
 def main() -> int:
