@@ -28,6 +28,17 @@ def test_the_page_has_a_status_for_every_error_and_every_rule() -> None:
     assert named == {*errors.__all__, *rules}
 
 
+def test_the_page_has_the_statuses_of_its_table_of_rules_as_code() -> None:
+    _, _, page = PAGE.read_text("utf-8").partition("| `.rule` |")
+    table = dict(re.findall(r"^\| (?:`(\w+)`|\(empty\)) \| .* \| (\d{3}) \|$", page, re.MULTILINE))
+    [block] = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    names: dict[str, Any] = {"InvalidUploadError": errors.InvalidUploadError}
+    exec(block, names)  # noqa: S102 - our own documentation
+    assert len(table) > 5
+    for rule, status in table.items():
+        assert names["status_of"](errors.InvalidUploadError("audio", rule=rule)) == int(status)
+
+
 async def until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(20):
         while not condition():  # noqa: ASYNC110 - of the emulator's, which sets no events
