@@ -14,14 +14,19 @@ if TYPE_CHECKING:
 
     from siliconflow_voice.emulator.server import Emulator
 
-__all__ = ["main", "serve"]
+__all__ = ["main", "run", "serve"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the emulator with the command line's options until SIGINT or SIGTERM; return the exit status."""
-    emulator = emulator_of(arguments)
+    return asyncio.run(run(arguments, "python -m siliconflow_voice.emulator"))
+
+
+async def run(arguments: Sequence[str] | None, program: str) -> int:
+    """Run the emulator that a command line of *program* orders; return the exit status."""
+    emulator = emulator_of(arguments, program)
     try:
-        asyncio.run(serve(emulator))
+        await serve(emulator)
     except OSError as error:
         print(f"error: can't listen: {error.strerror}", file=sys.stderr)  # noqa: T201 - a terminal's own
         return 1

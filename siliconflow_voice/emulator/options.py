@@ -18,18 +18,17 @@ if TYPE_CHECKING:
 
 __all__ = ["emulator_of"]
 
-_PROG = "python -m siliconflow_voice.emulator"
 _ABOUT_FAULTS = """\
 Each may be passed several times; a request meets the first that is due. A fault
 hits every upload, unless settings behind a comma say otherwise: share=0.2 (the
 fraction of requests that meet it), times=3 (how many meet it), endpoint=upload,
 list, delete or any."""
-_EXAMPLES = f"""\
+_EXAMPLES = """\
 examples:
-  {_PROG} --port 8000
-  {_PROG} --requests-per-minute 60 --window 6 --latency 0.5-1.5
-  {_PROG} --return-status 503,share=0.2 --drop-answer share=0.02
-  {_PROG} --return-status 429,times=1,code=50608 --delay 2,endpoint=list
+  %(prog)s --port 8000
+  %(prog)s --requests-per-minute 60 --window 6 --latency 0.5-1.5
+  %(prog)s --return-status 503,share=0.2 --drop-answer share=0.02
+  %(prog)s --return-status 429,times=1,code=50608 --delay 2,endpoint=list
 """
 
 
@@ -37,12 +36,12 @@ class _Parser(argparse.ArgumentParser):
     """A parser whose errors are one sentence, without a screen of usage before it."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"error: {message}. For usage, run: {_PROG} --help\n")
+        self.exit(2, f"error: {message}. For usage, run: {self.prog} --help\n")
 
 
-def emulator_of(arguments: Sequence[str] | None) -> Emulator:
-    """Return the emulator that a command line orders; exit with status 2 if it is invalid."""
-    parser = _parser()
+def emulator_of(arguments: Sequence[str] | None, program: str) -> Emulator:
+    """Return the emulator that a command line of *program* orders; exit with status 2 if it is invalid."""
+    parser = _parser(program)
     options = parser.parse_args(arguments)
     if options.burst is not None and (options.quota_kind != "bucket" or options.requests_per_minute is None):
         parser.error("--burst needs --quota-kind bucket and --requests-per-minute")
@@ -64,9 +63,9 @@ def emulator_of(arguments: Sequence[str] | None) -> Emulator:
     )
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(program: str) -> argparse.ArgumentParser:
     parser = _Parser(
-        prog=_PROG,
+        prog=program,
         usage="%(prog)s [options]",
         description="Run an emulator of SiliconFlow's voice API on loopback, and print its address.",
         epilog=_EXAMPLES,

@@ -72,7 +72,10 @@ def test_latency_and_quota_can_be_ordered(served: list[Emulator]) -> None:
 
 async def test_an_answer_takes_the_latency_that_was_ordered() -> None:
     loop = asyncio.get_running_loop()
-    async with emulator_of(["--latency", "0.05-0.06"]) as emulator, aiohttp.ClientSession() as session:
+    async with (
+        emulator_of(["--latency", "0.05-0.06"], "emulator") as emulator,
+        aiohttp.ClientSession() as session,
+    ):
         began = loop.time()
         async with session.get(emulator.base_url):
             assert loop.time() - began >= 0.05
