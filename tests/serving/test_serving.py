@@ -91,7 +91,7 @@ async def test_a_caller_is_told_what_is_wrong_with_its_recording(framework: str,
 async def test_a_burst_at_a_bad_service_makes_no_voice_twice_and_misleads_no_caller(
     scenario: str, tmp_path: Path
 ) -> None:
-    load = Load("fastapi", scenario, callers=100, requests=60, window=1.5, deadline=20, latency=(0.05, 0.1))
+    load = Load("fastapi", scenario, callers=100, requests=60, window=1.5, deadline=60, latency=(0.05, 0.1))
     verdict = await carry_out(load, tmp_path)
     assert (verdict.doubles, verdict.misled, verdict.ambiguous, verdict.tracebacks) == (0, (), 0, 0)
     assert verdict.unanswered > 0
