@@ -50,6 +50,7 @@ class Speech:
     _rest: bytes = field(default=b"", init=False)
     """The first half of a sample, until the second comes."""
     _begun: bool = field(default=False, init=False)
+    _waiting: bool = field(default=False, init=False)
     _over: bool = field(default=False, init=False)
     _error: SiliconFlowError | None = field(default=None, init=False)
     received: int = field(default=0, init=False)
@@ -117,10 +118,9 @@ class Speech:
             APIConnectionError: The stream was cut off, or stalled.
             InvalidResponseError: It ended within a sample.
         """
-        stream = self._opened().success.value
         self._begun = True
         while not self._over:
-            piece = await stream.next()
+            piece = await self._next()
             if isinstance(piece, SiliconFlowError):
                 self._finish(piece)
             elif not piece:
@@ -180,6 +180,16 @@ class Speech:
             pool.later(file.discard)
             raise
         return size
+
+    async def _next(self) -> bytes | SiliconFlowError:
+        stream = self._opened().success.value
+        if self._waiting:
+            raise ConfigurationError("The speech is being read by another task: read it in one")
+        self._waiting = True
+        try:
+            return await stream.next()
+        finally:
+            self._waiting = False
 
     def _from_the_start(self) -> Self:
         self._opened()

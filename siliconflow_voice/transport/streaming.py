@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import re
 from collections.abc import Iterator
 
@@ -22,6 +23,7 @@ _PIECE = 1 << 16
 _BEGINNING = 4
 _TEXT_TYPE = re.compile(r"\s*(?:text/|application/(?:[\w.+-]*\+)?(?:json|xml|problem)\b)", re.IGNORECASE)
 _BEGINS_AS_TEXT = re.compile(rb"\s*[{\[\"<]")
+_decoder = codecs.getincrementaldecoder("utf-8")
 _NEVER_IN_TEXT = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")
 
 
@@ -103,7 +105,8 @@ class AudioStream:
         try:
             async with scope:
                 return await self._piece()
-        except (aiohttp.ClientError, OSError) as problem:
+        except (aiohttp.ClientError, OSError, RuntimeError) as problem:
+            # A RuntimeError: aiohttp's, of a connection that was closed on this side.
             if isinstance(problem, TimeoutError) and scope.expired():
                 return self._late()
             return self._cut(problem)
@@ -132,9 +135,9 @@ class AudioStream:
             raise aiohttp.ClientPayloadError(str(error)) from None
 
     def _late(self) -> APITimeoutError:
-        stalled = self._stall is not None and (self.left is None or self._stall <= self.left)
-        reason, bound = f"no byte came for {self._stall:g} s", "Timeouts.stall"
-        if not stalled:
+        if self._stall is not None and (self.left is None or self._stall <= self.left):
+            reason, bound = f"no byte came for {self._stall:g} s", "Timeouts.stall"
+        else:
             reason, bound = "waiting for it took too long", "Timeouts.attempt or RetryPolicy.deadline"
         return APITimeoutError(
             f"The stream was given up after {self.received:,} bytes: {reason} (the bound is {bound})"
@@ -152,9 +155,7 @@ def _may_be_text(head: bytearray, *, ended: bool) -> bool:
     if not _BEGINS_AS_TEXT.match(head):
         return False
     try:
-        text = head.decode()
-    except UnicodeDecodeError as error:
-        if ended or error.start < len(head) - 3:
-            return False
-        text = head[: error.start].decode()  # a letter that is cut off at the end
+        text = _decoder().decode(head, final=ended)
+    except UnicodeDecodeError:
+        return False
     return _NEVER_IN_TEXT.search(text) is None
