@@ -179,7 +179,7 @@ def _check_reference(reference: Any) -> Answer | None:
 
 def _check_sound(fields: dict[str, Any]) -> Answer | None:
     format_, rate = fields.get("response_format", "mp3"), fields.get("sample_rate")
-    if format_ not in RATES:
+    if not isinstance(format_, str) or format_ not in RATES:
         return error_answer(400, 20082, "The response format is not supported.")
     if rate is not None and rate not in RATES[format_]:
         return error_answer(400, 20015, f"The sample rate is not supported for {format_}.")

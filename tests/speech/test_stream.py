@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import io
 import wave
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 from support.raw_server import Exchange, Script, raw_server
@@ -28,6 +28,7 @@ from siliconflow_voice import (
     ServerError,
     SiliconFlowError,
     SourceConsumedError,
+    Throttle,
     Timeouts,
     VoiceClient,
 )
@@ -131,7 +132,7 @@ async def test_a_voice_that_was_uploaded_speaks(client: VoiceClient, emulator: E
 
 
 async def test_references_go_along_as_base64(client: VoiceClient, emulator: Emulator) -> None:
-    async def stream() -> object:
+    async def stream() -> AsyncIterator[bytes]:
         yield SPEECH
 
     for recording in (MP3, OPUS, WAV.read_bytes(), stream()):
@@ -149,7 +150,7 @@ async def test_a_reference_is_sent_again_from_the_start(emulator: Emulator, clie
 
 
 async def test_a_reference_that_is_read_once_is_sent_once(emulator: Emulator, client: VoiceClient) -> None:
-    async def stream() -> object:
+    async def stream() -> AsyncIterator[bytes]:
         yield SPEECH
 
     emulator.add_fault(Fault.return_status(503, times=1, endpoint="speech"))
@@ -157,6 +158,31 @@ async def test_a_reference_that_is_read_once_is_sent_once(emulator: Emulator, cl
         async with client.stream_speech(HELLO, references=[Reference(stream(), TEXT)]):  # type: ignore[arg-type]
             pass
     assert len(emulator.requests) == 1
+
+
+@virtual_time
+async def test_a_reference_that_never_comes_ends_by_the_deadline() -> None:
+    async def stream() -> AsyncIterator[bytes]:
+        await asyncio.Event().wait()
+        yield b""
+
+    async with patient("http://127.0.0.1:9/v1") as client:
+        with pytest.raises(APITimeoutError, match="The deadline passed while the audio was read"):
+            async with client.stream_speech(HELLO, references=[Reference(stream(), TEXT)]):
+                pass
+
+
+async def test_references_and_recordings_that_wait_are_let_go_of(emulator: Emulator) -> None:
+    async with speaking(emulator.base_url, throttle=Throttle(max_concurrency=1)) as client:
+
+        async def speak() -> bytes:
+            async with client.stream_speech(HELLO, references=[Reference(MP3, TEXT)]) as speech:
+                return await speech.read()
+
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(speak()) for _ in range(4)]
+            tasks += [group.create_task(client.transcribe(MP3)) for _ in range(4)]  # type: ignore[arg-type]
+    assert all(task.result() for task in tasks)
 
 
 async def test_a_reference_that_is_no_audio_is_refused_before_anything_is_sent(
@@ -188,6 +214,17 @@ async def test_the_emulators_odd_chunks_of_pcm_come_as_whole_samples(client: Voi
         chunks = [chunk async for chunk in speech]
     assert {len(chunk) % 2 for chunk in chunks} == {0}
     assert sum(map(len, chunks)) == 24_000 * 2
+
+
+@virtual_time
+async def test_bytes_that_come_one_by_one_are_put_together_to_samples() -> None:
+    async with Emulator(delivery=Delivery(chunk_bytes=1, pause=0.001)) as emulator:
+        async with speaking(emulator.base_url) as client:
+            async with client.stream_speech(
+                "a", voice="anna", response_format="pcm", sample_rate=8_000, speed=4
+            ) as speech:
+                lengths = [len(chunk) async for chunk in speech]
+    assert (set(lengths), sum(lengths)) == ({2, 4}, 2_000)
 
 
 async def test_pcm_that_ends_within_a_sample_is_an_error() -> None:
