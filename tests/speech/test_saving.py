@@ -4,6 +4,7 @@ import asyncio
 import os
 import stat
 import wave
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,10 @@ from siliconflow_voice.emulator import Emulator, Fault
 from siliconflow_voice.speech.saving import SpeechFile
 
 HELLO = "你好，世界"
+
+
+def names_in(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
 
 
 async def save(client: VoiceClient, path: Path, **options: bool) -> int:
@@ -31,7 +36,7 @@ async def test_a_file_has_all_of_it_and_a_wavs_true_sizes(client: VoiceClient, t
     assert await save(client, path) == path.stat().st_size == 48_044
     with wave.open(str(path)) as read:
         assert (read.getnframes(), read.getframerate()) == (24_000, 24_000)
-    assert os.listdir(tmp_path) == ["speech.wav"]
+    assert names_in(tmp_path) == ["speech.wav"]
 
 
 async def test_sizes_may_stay_as_they_came(client: VoiceClient, tmp_path: Path) -> None:
@@ -50,7 +55,7 @@ async def test_a_stream_that_is_cut_off_leaves_what_was_there(emulator: Emulator
     emulator.add_fault(Fault.truncate_answer(9_000, endpoint="speech"))
     async with VoiceClient("sk-test", base_url=emulator.base_url) as client:
         assert isinstance(await failure_of(client, path), APIConnectionError)
-    assert (path.read_bytes(), os.listdir(tmp_path)) == (b"before", ["speech.wav"])
+    assert (path.read_bytes(), names_in(tmp_path)) == (b"before", ["speech.wav"])
 
 
 async def test_a_cancelled_save_leaves_what_was_there(emulator: Emulator, tmp_path: Path) -> None:
@@ -61,7 +66,7 @@ async def test_a_cancelled_save_leaves_what_was_there(emulator: Emulator, tmp_pa
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.1):
                     await speech.save(path)
-    assert os.listdir(tmp_path) == []
+    assert names_in(tmp_path) == []
 
 
 async def test_an_earlier_file_is_replaced(client: VoiceClient, tmp_path: Path) -> None:
@@ -69,7 +74,7 @@ async def test_an_earlier_file_is_replaced(client: VoiceClient, tmp_path: Path) 
     path.write_bytes(bytes(1_000_000))
     path.with_name("speech.wav.part").write_bytes(b"of a process that was killed")
     await save(client, path)
-    assert (path.stat().st_size, os.listdir(tmp_path)) == (48_044, ["speech.wav"])
+    assert (path.stat().st_size, names_in(tmp_path)) == (48_044, ["speech.wav"])
 
 
 @pytest.mark.parametrize("name", ["speech.wav", "speech.wav.part"])
@@ -81,13 +86,15 @@ async def test_a_link_is_replaced_and_not_followed(client: VoiceClient, tmp_path
     await save(client, folder / "speech.wav")
     assert victim.read_bytes() == b"precious"
     assert stat.S_ISREG((folder / "speech.wav").lstat().st_mode)
-    assert os.listdir(folder) == ["speech.wav"]
+    assert names_in(folder) == ["speech.wav"]
 
 
 @pytest.mark.parametrize("plant", [os.mkfifo, os.mkdir])
-async def test_what_is_no_file_is_left_alone(client: VoiceClient, tmp_path: Path, plant: object) -> None:
+async def test_what_is_no_file_is_left_alone(
+    client: VoiceClient, tmp_path: Path, plant: Callable[[Path], object]
+) -> None:
     path = tmp_path / "speech.wav"
-    plant(path)  # type: ignore[operator]
+    plant(path)
     before = path.lstat()
     error = await failure_of(client, path)
     assert str(error) == f"{path} can't be written: it is not a regular file."
@@ -108,7 +115,7 @@ async def test_a_full_disk_is_an_error_with_its_reason(client: VoiceClient, tmp_
     part = path.with_name("speech.wav.part")
     full = Path("/dev/full").open("r+b", buffering=0)  # noqa: SIM115, ASYNC230 - the file's from here on
     file._opened().close()
-    file._file = full  # type: ignore[assignment]
+    file._file = full
     with pytest.raises(SiliconFlowError, match=r"speech\.wav can't be written: No space left on device"):
         file.write(b"audio")
     file.discard()
@@ -134,4 +141,4 @@ def test_a_file_that_was_discarded_is_not_begun_again(tmp_path: Path) -> None:
         file.begin()
     with pytest.raises(SiliconFlowError, match="canceled"):
         file.write(b"audio")
-    assert os.listdir(tmp_path) == []
+    assert names_in(tmp_path) == []

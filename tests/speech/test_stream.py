@@ -28,6 +28,7 @@ from siliconflow_voice import (
     ServerError,
     SiliconFlowError,
     SourceConsumedError,
+    Speech,
     Throttle,
     Timeouts,
     VoiceClient,
@@ -136,7 +137,7 @@ async def test_references_go_along_as_base64(client: VoiceClient, emulator: Emul
         yield SPEECH
 
     for recording in (MP3, OPUS, WAV.read_bytes(), stream()):
-        references = [Reference(recording, TEXT), Reference(WAV, "Slow and steady")]  # type: ignore[arg-type]
+        references = [Reference(recording, TEXT), Reference(WAV, "Slow and steady")]
         async with client.stream_speech(HELLO, references=references) as speech:
             assert await speech.read()
     assert [record.status for record in emulator.requests] == [200] * 4
@@ -155,7 +156,7 @@ async def test_a_reference_that_is_read_once_is_sent_once(emulator: Emulator, cl
 
     emulator.add_fault(Fault.return_status(503, times=1, endpoint="speech"))
     with pytest.raises(SourceConsumedError):
-        async with client.stream_speech(HELLO, references=[Reference(stream(), TEXT)]):  # type: ignore[arg-type]
+        async with client.stream_speech(HELLO, references=[Reference(stream(), TEXT)]):
             pass
     assert len(emulator.requests) == 1
 
@@ -335,6 +336,11 @@ async def test_a_refusal_is_typed_by_its_status_and_code(client: VoiceClient) ->
     assert (caught.value.status, caught.value.code) == (400, 20047)
 
 
+async def exhaust(speech: Speech, received: bytearray) -> None:
+    async for chunk in speech:
+        received += chunk
+
+
 async def test_a_stream_that_is_cut_off_is_an_error_and_not_retried(
     emulator: Emulator, client: VoiceClient
 ) -> None:
@@ -342,8 +348,7 @@ async def test_a_stream_that_is_cut_off_is_an_error_and_not_retried(
     received = bytearray()
     async with client.stream_speech(HELLO, voice="anna") as speech:
         with pytest.raises(APIConnectionError, match="cut off after 5,000 bytes") as caught:
-            async for chunk in speech:
-                received += chunk
+            await exhaust(speech, received)
         with pytest.raises(APIConnectionError):  # and again, instead of a quiet end
             await anext(speech)
         with pytest.raises(ConfigurationError):
