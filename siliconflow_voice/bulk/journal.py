@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -130,8 +130,8 @@ class Journal:
         """
         return await self._open_file().forget(uri)
 
-    @contextmanager
-    def claim(self) -> Generator[SQLiteJournal, None, None]:
+    @asynccontextmanager
+    async def claim(self) -> AsyncGenerator[SQLiteJournal, None]:
         """Reserve it for one run, which uses what this returns; for :func:`upload_many`.
 
         Raises:
@@ -145,6 +145,9 @@ class Journal:
             yield opened
         finally:
             self._claimed = False
+            # Where it can't be recorded, the run counts as one that was killed.
+            with suppress(JournalError):
+                await opened.end_run()
 
     def _open_file(self) -> SQLiteJournal:
         if self._opened is None:
