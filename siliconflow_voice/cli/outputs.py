@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from attrs import frozen
 
-from siliconflow_voice.bulk.manifest import ManifestUpload
+from siliconflow_voice.bulk.listed import ManifestUpload
 from siliconflow_voice.bulk.tables import TableWriter, is_table_of, table_format
 from siliconflow_voice.cli.terminal import shortened
 from siliconflow_voice.errors import APIStatusError, ConfigurationError, SiliconFlowError

@@ -12,7 +12,8 @@ from support.recordings import MP3, SPEECH, TEXT
 
 from siliconflow_voice import ConfigurationError, InvalidUploadError, VoiceClient, upload_many
 from siliconflow_voice.bulk import manifest as manifests
-from siliconflow_voice.bulk.manifest import Manifest, ManifestUpload
+from siliconflow_voice.bulk.listed import ManifestUpload
+from siliconflow_voice.bulk.manifest import Manifest
 from siliconflow_voice.emulator import Emulator
 from siliconflow_voice.uploads.values import DEFAULT_MODEL
 
