@@ -24,8 +24,9 @@ class ManifestUpload(VoiceUpload):
     """On which its row begins, counted from 1."""
     cells: Mapping[str, str] = field(kw_only=True, eq=False, repr=False)
     """The row as it was written, by column, other columns included: written to another manifest, it is the
-    same row. Where the cells can't be told apart, the whole row is under ``audio``, where it never becomes a
-    good one. A value that can't be written as text is left out."""
+    same row, right or wrong. Under an empty name is what has no column, or is not text where text is needed:
+    in a column without a name, it never becomes a part of a good row. A row that can't be divided into cells
+    is under ``audio`` as a whole."""
 
 
 class Refused(AudioSource):

@@ -32,6 +32,7 @@ T = TypeVar("T")
 _ROWS_AT_ONCE = 256
 _CHARACTERS_AT_ONCE = 1 << 20
 _MOST_NAMES = 1000
+_KNOWN = frozenset({*NEEDED, *OPTIONAL})
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]+://|data:", re.IGNORECASE)
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -99,7 +100,10 @@ class Manifest:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The names of the columns that the last :meth:`scan` found: all of them, at most 1,000."""
+        """The names of the columns that the last :meth:`scan` found: all of them, at most 1,000.
+
+        One is empty if there are cells without a column: see :attr:`ManifestUpload.cells`.
+        """
         return tuple(self._names)
 
     async def scan(self) -> int:
@@ -165,8 +169,8 @@ class Manifest:
     def _scanned(self, row: Row) -> None:
         if not row.decoded:
             raise InvalidUploadError("manifest", f"{self._where(row)} {row.problem}")
-        for name in row.values:
-            if name not in self._names and len(self._names) < _MOST_NAMES and not _SURROGATE.search(name):
+        for name in _cells(row.values):
+            if name not in self._names and len(self._names) < _MOST_NAMES:
                 self._names[name] = None
 
     def _upload(self, row: Row) -> ManifestUpload:
@@ -191,7 +195,7 @@ class Manifest:
             texts.get("model") or self._defaults["model"],
             cast("Encoding", texts.get("encoding") or self._defaults["encoding"]),
             line=row.line,
-            cells={"audio": _SURROGATE.sub("\ufffd", row.raw)} if row.problem else _cells(row.values),
+            cells=_cells(row.values) if row.values else {"audio": _SURROGATE.sub("\ufffd", row.raw)},
         )
 
     def _audio(self, name: str) -> AudioSource:
@@ -239,13 +243,24 @@ def _no_path(audio: str) -> tuple[str, str] | None:
 def _cells(values: Mapping[str, object]) -> dict[str, str]:
     """Return what a row has as text that can be written; a transcript is never made of anything else."""
     cells: dict[str, str] = {}
+    odd: list[str] = []
     for name, value in values.items():
-        if isinstance(value, str):
-            text = value
-        elif name not in {*NEEDED, *OPTIONAL} and isinstance(value, bool | int | float | list | dict):
-            text = json.dumps(value, ensure_ascii=False)
-        else:
-            continue
-        if not _SURROGATE.search(name + text):
-            cells[name] = text
+        if isinstance(value, str) and name and not _SURROGATE.search(name + value):
+            cells[name] = value
+        elif name not in _KNOWN:
+            text = _SURROGATE.sub("\ufffd", _as_text(value))
+            if name:
+                cells[_SURROGATE.sub("\ufffd", name)] = text
+            else:
+                odd.append(text)
+        elif value is not None:
+            odd.append(f"{name}: {json.dumps(value, default=str)}")
+    if odd:
+        cells[""] = "; ".join(odd)
     return cells
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    return "" if value is None else json.dumps(value, ensure_ascii=False)

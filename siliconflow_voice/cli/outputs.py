@@ -22,7 +22,8 @@ _COLUMNS = [
     *("status", "uri", "error", "attempts", "trace_id", "bytes"),
 ]
 _MANIFEST = ["audio", "custom_name", "text", "model", "encoding"]
-_ADDED = ["line", "error"]
+# Not "line" and "error": a manifest may well have such columns of its own.
+_ADDED = ["failed_line", "failed_error"]
 # So many failures are kept for the report.
 _SAMPLE = 200
 
@@ -111,7 +112,7 @@ class Outputs:
                 self.sample.append(FailedRow.of(outcome))
             # As the row was written, an empty model for the default included.
             cells = cast("ManifestUpload", outcome.upload).cells
-            self._add(self._failures, {**cells, "line": row["line"], "error": row["error"]})
+            self._add(self._failures, {**cells, "failed_line": row["line"], "failed_error": row["error"]})
 
     def close(self, *, complete: bool) -> None:
         """Finish the tables; what goes wrong is in :attr:`error`.
@@ -126,7 +127,7 @@ class Outputs:
                     table.commit()
         if complete and not self._failures.committed:
             with self._writing(self._failures):
-                if is_table_of(self._failures.path, self._columns):
+                if is_table_of(self._failures.path, first=_MANIFEST, last=_ADDED):
                     self._failures.path.unlink()
 
     def _add(self, table: TableWriter, row: dict[str, Any]) -> None:

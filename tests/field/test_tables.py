@@ -355,8 +355,13 @@ async def test_no_transcript_is_made_of_a_value_that_may_be_shown_otherwise() ->
         (5, "text: must be text, not a date or a time (2024-05-01)"),
         (6, "text: must be text, not a truth value (True)"),
     ]
+    rows = await uploads(manifest)
     # The error of a formula is an empty cell, which no upload may have.
-    assert [upload.text for upload in await uploads(manifest)][-1] == ""
+    assert rows[-1].text == ""
+    # What the values were is kept where it never becomes a transcript.
+    assert [row.cells.get("") for row in rows] == [
+        *("text: 7.0", "text: 0.5", "text: 1.0", 'text: "2024-05-01"', "text: true", None)
+    ]
 
 
 # --- workbooks by other means
@@ -371,6 +376,20 @@ def changed(folder: Path, part: str, old: str, new: str, name: str = "voices.xls
             assert entry != part or re.search(old, content)
             target.writestr(entry, re.sub(old, new, content, count=1) if entry == part else content)
     return table(folder, packed.getvalue(), name)
+
+
+async def test_what_is_noted_beside_a_table_is_kept_with_its_row(tmp_path: Path) -> None:
+    note = r'\1<c r="J3" t="inlineStr"><is><t>beside</t></is></c></row>'
+    path = changed(tmp_path, "xl/worksheets/sheet1.xml", r'(<row r="3".*?)</row>', note)
+    manifest = Manifest(path)
+    await manifest.scan()
+    assert manifest.columns[-1] == "column 9"
+    assert [upload.cells.get("column 9") for upload in await uploads(manifest)] == [
+        "beside",
+        None,
+        None,
+        None,
+    ]
 
 
 @pytest.mark.parametrize("name", ["voices.xlsm", "voices.csv", "voices.txt", "VOICES.XLSX"])
