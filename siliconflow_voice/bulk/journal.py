@@ -100,6 +100,22 @@ class Journal:
             for last, record in page:  # noqa: B007 - the next page begins behind it
                 yield _row(record)
 
+    async def superseded(self) -> AsyncGenerator[dict[str, Any], None]:
+        """Yield the uploads whose voices a later upload replaced: such as of a row whose text was corrected.
+
+        The later one has the same model and ``custom_name``, or the same model, audio and content, and
+        another text. Each has the fields of :meth:`export`, and ``superseded_by``: the later one's uri. The
+        journal does not know which of two voices is still wanted: if a name stands for two on purpose, or a
+        text was changed back, the older one is.
+
+        Raises:
+            JournalError: It can't be read.
+        """
+        opened, last = self._open_file(), 0
+        while page := await opened.superseded(last, _PAGE):
+            for last, record, uri in page:  # noqa: B007 - the next page begins behind it
+                yield {**_row(record), "superseded_by": uri}
+
     async def decide(self, *, sha256: str, custom_name: str, uri: str | None) -> bool:
         """Record what became of an upload that is ``unknown``, where no listing can show it.
 

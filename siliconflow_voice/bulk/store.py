@@ -52,6 +52,22 @@ WHERE uploads.uri IS NULL
 """
 
 
+# Of each name, and of each recording, the voice that was made last.
+_SUPERSEDED = f"""
+SELECT id, {_COLUMNS}, CASE WHEN newest != uri THEN newest ELSE corrected END FROM (
+    SELECT
+        *,
+        first_value(uri) OVER by_name AS newest,
+        first_value(uri) OVER by_audio AS corrected,
+        first_value(text) OVER by_audio AS corrected_text
+    FROM uploads WHERE uri IS NOT NULL
+    WINDOW
+        by_name AS (PARTITION BY model, custom_name ORDER BY at DESC, id DESC),
+        by_audio AS (PARTITION BY model, audio, sha256 ORDER BY at DESC, id DESC)
+)
+WHERE id > ? AND (newest != uri OR corrected_text != text) ORDER BY id LIMIT ?
+"""  # noqa: S608 - our own names
+
 # SQLite keeps any value in any column: only a damaged or a forged file has others than these.
 _WRONG = """
 SELECT id FROM uploads WHERE typeof(key) != 'blob'
@@ -257,6 +273,15 @@ class Store:
             (after, size),
         )
         return [(row[0], Record(*row[1:])) for row in rows]
+
+    def superseded(self, after: int, size: int) -> list[tuple[int, Record, str]]:
+        """Return a page, as :meth:`page` does, of what has a voice and was replaced by a later upload's.
+
+        Each also has the later upload's uri. That is one of the same model and name; or of the same model,
+        audio and digest, with another text.
+        """
+        rows = self._connection.execute(_SUPERSEDED, (after, size))
+        return [(row[0], Record(*row[1:-1]), row[-1]) for row in rows]
 
     def intend(self, entry: Entry) -> None:
         """Record that an upload is about to be sent."""
