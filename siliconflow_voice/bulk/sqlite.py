@@ -139,7 +139,7 @@ class SQLiteJournal:
         return await self.transact(partial(Store.page, after=after, size=size))
 
     async def superseded(self, after: int, size: int) -> list[tuple[int, Record, str]]:
-        """Return a page, as :meth:`page` does, of the uploads that later ones replaced, and the later uris."""
+        """Return a page, as :meth:`page` does, of the uploads that later ones replaced, and these uris."""
         return await self.transact(partial(Store.superseded, after=after, size=size))
 
     async def decide(self, sha256: str, custom_name: str, uri: str | None) -> bool:

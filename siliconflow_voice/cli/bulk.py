@@ -7,7 +7,7 @@ from contextlib import aclosing, nullcontext
 from pathlib import Path
 from typing import Annotated
 
-from attrs import asdict, frozen
+from attrs import asdict, evolve, frozen
 from cyclopts import Group, Parameter
 from cyclopts.validators import Number
 
@@ -29,6 +29,7 @@ from siliconflow_voice.cli.terminal import (
     is_watched,
     shortened,
 )
+from siliconflow_voice.cli.wording import in_options
 from siliconflow_voice.throttle.throttle import Throttle
 from siliconflow_voice.uploads.values import DEFAULT_MODEL
 
@@ -166,7 +167,8 @@ async def _check(
     watched = is_watched(console) and not as_json
     with console.status("Checking all rows and recordings …") if watched else nullcontext():
         async with aclosing(aiter(check)) as problems:
-            async for problem in problems:
+            async for found in problems:
+                problem = evolve(found, reason=in_options(found.reason))
                 if as_json:
                     stdout.event("problem", **asdict(problem))
                 else:

@@ -12,6 +12,7 @@ from attrs import frozen
 from siliconflow_voice.bulk.listed import ManifestUpload
 from siliconflow_voice.bulk.tables import TableWriter, is_table_of, table_format
 from siliconflow_voice.cli.terminal import shortened
+from siliconflow_voice.cli.wording import in_options
 from siliconflow_voice.errors import APIStatusError, ConfigurationError, SiliconFlowError
 from siliconflow_voice.uploads.values import UploadOutcome
 
@@ -40,7 +41,7 @@ def as_row(outcome: UploadOutcome) -> dict[str, Any]:
         "model": upload.model,
         "status": outcome.status,
         "uri": voice.uri if voice is not None else None,
-        "error": str(error) if error is not None else None,
+        "error": in_options(str(error)) if error is not None else None,
         "attempts": sum(len(source.attempts) for source in (voice, error) if source is not None),
         "trace_id": voice.trace_id if voice is not None else trace_id,
         "bytes": outcome.size,
