@@ -121,9 +121,19 @@ async def test_records_come_in_the_order_in_which_they_were_begun(journal: str) 
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/dev/full is Linux's")
+@pytest.mark.parametrize("listing", ["records", "superseded"])
 async def test_a_full_disk_ends_a_listing(
-    journal: str, full: TextIO, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+    *,
+    journal: str,
+    full: TextIO,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Captured,
+    listing: str,
 ) -> None:
+    manifest = tmp_path / "voices.csv"
+    manifest.write_text(manifest.read_text("utf-8").replace("第 0 句", "第零句"), "utf-8")
+    await bulk(manifest)
     monkeypatch.setattr("sys.stdout", full)
-    assert await journal_command("records", journal) == 3
+    assert await journal_command(listing, journal) == 3
     assert "Standard output can't be written" in capsys.readouterr().err
