@@ -14,7 +14,14 @@ from siliconflow_voice.audio.formats import AudioFacts
 from siliconflow_voice.audio.inspection import inspect_audio
 from siliconflow_voice.audio.source import Audio, AudioSource
 from siliconflow_voice.calls.draining import Drained
-from siliconflow_voice.calls.events import AttemptEvent, Event, OutcomeEvent, QueueEvent, WaitEvent
+from siliconflow_voice.calls.events import (
+    AttemptEvent,
+    Event,
+    OutcomeEvent,
+    QueueEvent,
+    SettleEvent,
+    WaitEvent,
+)
 from siliconflow_voice.calls.retry import RetryPolicy
 from siliconflow_voice.calls.settings import ClientOptions
 from siliconflow_voice.client import VoiceClient
@@ -51,13 +58,16 @@ from siliconflow_voice.speech.parameters import Reference, ResponseFormat
 from siliconflow_voice.speech.speech import Speech
 from siliconflow_voice.throttle.throttle import GateSnapshot, Throttle
 from siliconflow_voice.transport.timeouts import Timeouts
+from siliconflow_voice.uploads.checking import UploadProblem, check_upload
 from siliconflow_voice.uploads.recovery import OnAmbiguous
 from siliconflow_voice.uploads.values import UploadOutcome, VoiceUpload
 from siliconflow_voice.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from siliconflow_voice.bulk.checking import CheckReport, ManifestCheck
     from siliconflow_voice.bulk.journal import Journal
-    from siliconflow_voice.bulk.manifest import Manifest, ManifestUpload
+    from siliconflow_voice.bulk.listed import ManifestUpload
+    from siliconflow_voice.bulk.manifest import Manifest
     from siliconflow_voice.bulk.run import upload_many
 
 __all__ = [
@@ -74,6 +84,7 @@ __all__ = [
     "AudioSourceError",
     "AuthenticationError",
     "BadRequestError",
+    "CheckReport",
     "ClientClosedError",
     "ClientOptions",
     "ConfigurationError",
@@ -89,6 +100,7 @@ __all__ = [
     "Journal",
     "JournalError",
     "Manifest",
+    "ManifestCheck",
     "ManifestUpload",
     "ModelKind",
     "NotFoundError",
@@ -106,6 +118,7 @@ __all__ = [
     "RetryPolicy",
     "Segment",
     "ServerError",
+    "SettleEvent",
     "SiliconFlowError",
     "SourceChangedError",
     "SourceConsumedError",
@@ -115,18 +128,22 @@ __all__ = [
     "Transcript",
     "UnexpectedRedirectError",
     "UploadOutcome",
+    "UploadProblem",
     "Voice",
     "VoiceClient",
     "VoiceUpload",
     "WaitEvent",
+    "check_upload",
     "inspect_audio",
     "upload_many",
 ]
 
 _BULK = {
+    "CheckReport": "siliconflow_voice.bulk.checking",
     "Journal": "siliconflow_voice.bulk.journal",
     "Manifest": "siliconflow_voice.bulk.manifest",
-    "ManifestUpload": "siliconflow_voice.bulk.manifest",
+    "ManifestCheck": "siliconflow_voice.bulk.checking",
+    "ManifestUpload": "siliconflow_voice.bulk.listed",
     "upload_many": "siliconflow_voice.bulk.run",
 }
 
