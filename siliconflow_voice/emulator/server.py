@@ -65,8 +65,8 @@ class Emulator:
     """SiliconFlow's voice API on loopback, as far as its behaviour is known.
 
     It uploads, lists and deletes voices, speaks, transcribes, and lists models. Voices are kept in memory.
-    Speech is a tone in wav and pcm, and silence in mp3 and opus; a transcript is the text that a recording
-    was uploaded or spoken with. The clock is the running loop's, and everything random comes from ``seed``.
+    Speech is a tone; without PyAV, mp3 and opus are silence. A transcript is the text that a recording was
+    uploaded or spoken with. The clock is the running loop's, and everything random comes from ``seed``.
     Uploads, speech and transcripts each count toward a quota of their model, once the body was read; the
     other requests don't count.
 

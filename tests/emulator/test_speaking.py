@@ -5,6 +5,7 @@ import base64
 import io
 import json
 import struct
+import sys
 import wave
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,7 @@ import aiohttp
 import pytest
 from yarl import URL
 
+from siliconflow_voice import inspect_audio
 from siliconflow_voice.emulator import Delivery, Emulator, Fault, Quota
 
 COSY = "FunAudioLLM/CosyVoice2-0.5B"
@@ -171,7 +173,28 @@ async def test_the_same_text_never_sounds_the_same_twice(
         (_, _, first), (_, _, second) = [
             await speak(session, emulator, response_format=response_format) for _ in range(2)
         ]
-        assert (first != second, len(first)) == (True, len(second))
+        assert first != second
+
+
+async def test_without_an_encoder_it_is_silence_of_the_same_length(
+    session: aiohttp.ClientSession, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, _, tone = await speak(session, emulator)
+    monkeypatch.setitem(sys.modules, "av", None)
+    for response_format in ("mp3", "opus"):
+        for text in ("你好，世界", "a" * 70):
+            _, _, first = await speak(session, emulator, input=text, response_format=response_format)
+            _, _, second = await speak(session, emulator, input=text, response_format=response_format)
+            assert (first != second, len(first), first != tone) == (True, len(second), True)
+            facts = await inspect_audio(first)
+            assert facts.format == response_format
+            assert facts.duration == pytest.approx(len(text) * 0.2, abs=0.04)
+
+
+async def test_long_speech_is_not_encoded(session: aiohttp.ClientSession, emulator: Emulator) -> None:
+    _, _, long = await speak(session, emulator, input="a" * 1_000)
+    assert bytes(400) in long
+    assert (await inspect_audio(long)).duration == pytest.approx(200, abs=0.04)
 
 
 async def test_a_quota_counts_speech_by_itself_and_its_bytes(session: aiohttp.ClientSession) -> None:
