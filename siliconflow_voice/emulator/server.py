@@ -78,7 +78,7 @@ class Emulator:
         port: The port to listen on; 0 for any free port.
         account: The second part of a voice's uri, after its name.
         latency: Seconds that each answer takes, or a range to draw them from. A voice is stored before that.
-        models: The models that accept a voice.
+        models: The models that accept a voice. They speak too, unless the service has disabled them.
         max_audio_bytes: The largest audio that is accepted.
         list_key: The key of the list in its answer: ``"result"`` as really seen, ``"results"`` as
             documented, ``""`` for a bare list.

@@ -96,6 +96,13 @@ async def test_a_body_that_is_no_object_is_refused(
         assert (response.status, (await response.json())["code"]) == (400, 20015)
 
 
+async def test_a_model_of_the_account_speaks_unless_it_is_disabled(session: aiohttp.ClientSession) -> None:
+    async with Emulator(models=["own/model", "IndexTeam/IndexTTS-2"], max_audio_bytes=3) as emulator:
+        assert (await speak(session, emulator, model="own/model", voice="own/model:anna"))[0] == 200
+        assert (await speak(session, emulator, model="IndexTeam/IndexTTS-2"))[1]["code"] == 30003
+        assert (await speak(session, emulator, **without_voice(references=[REFERENCE])))[1]["code"] == 20045
+
+
 async def test_references_speak(session: aiohttp.ClientSession, emulator: Emulator) -> None:
     status, _, body = await speak(session, emulator, **without_voice(references=[REFERENCE, REFERENCE]))
     assert (status, body[:3]) == (200, b"ID3")
