@@ -582,12 +582,14 @@ async def test_events_tell_of_each_attempt_and_of_the_streams_end(emulator: Emul
             )
             with pytest.raises(APIConnectionError) as caught:
                 await speech.read()
-        async with client.stream_speech(HELLO, voice="anna") as speech:
+        async with client.stream_speech(
+            HELLO, references=[Reference(MP3, TEXT), Reference(WAV, TEXT)]
+        ) as speech:
             await speech.read()
     outcomes = [event for event in events if isinstance(event, OutcomeEvent)]
     assert [(event.operation, event.subject, event.error) for event in outcomes] == [
-        ("stream_speech", HELLO, caught.value),
-        ("stream_speech", HELLO, None),
+        ("stream_speech", "FunAudioLLM/CosyVoice2-0.5B:anna", caught.value),
+        ("stream_speech", "2 references", None),
     ]
 
 
