@@ -112,7 +112,8 @@ class _Table:
             if not names:
                 names = _header(self.path, self._row(problem, {}), cells)
                 continue
-            yield self._row(problem or _problem_of(names, cells, separator), _by_column(names, cells))
+            problem = problem or _problem_of(names, cells, separator)
+            yield self._row(problem, {} if problem else _by_column(names, cells))
 
     def json(self) -> Generator[Row, None, bool]:
         """Yield the rows of a JSON Lines file; return whether there was one."""

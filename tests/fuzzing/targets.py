@@ -37,6 +37,12 @@ class Target:
     read: Callable[[bytes], object]
     """Raises nothing but errors of the SDK's."""
     seeds: list[bytes] = field(repr=False)
+    megabyte: float = 0.02
+    """Seconds of CPU that a megabyte may take."""
+    row: float = 0.0
+    """Those that each line may take beside its bytes, where each is a row, that is checked."""
+    fixed: float = 0.003
+    """Those that an input of no bytes may take."""
 
 
 def answers(data: bytes) -> None:
@@ -153,12 +159,19 @@ TARGETS = [
             b'sep=;\r\naudio;custom_name;text;note\r\n"a b.mp3";a;"one\r\ntwo";\r\n;;;\r\n\x1a',
             *(path.read_bytes() for path in sorted(TABLES.glob("*.csv"))),
         ],
+        # A byte that is not of the encoding is a call of the codec's error handler.
+        megabyte=0.4,
+        row=10e-6,
     ),
     Target(
-        "json lines", json_lines, [_dumps({"audio": "a.mp3", "custom_name": "a", "text": "x"}) * 2 + b"\n"]
+        "json lines",
+        json_lines,
+        [_dumps({"audio": "a.mp3", "custom_name": "a", "text": "x"}) * 2 + b"\n"],
+        megabyte=0.4,
+        row=6e-6,
     ),
     Target("workbooks", workbooks, [path.read_bytes() for path in sorted(TABLES.glob("*.xlsx"))]),
-    Target("journals", journals, [_journal()]),
+    Target("journals", journals, [_journal()], fixed=0.006),  # SQLite makes or opens a database
     Target(
         "keys",
         keys,
