@@ -158,11 +158,11 @@ class StreamSource(AudioSource):
         if getattr(stream, "ag_frame", stream) is None:
             self._stream = None
 
-    def reading(self, pool: ReadPool) -> Reading:  # noqa: ARG002 - whatever it waits for is its own business
+    def reading(self, pool: ReadPool) -> Reading:
         stream, self._stream = self._stream, None
         if stream is None:
             raise SourceConsumedError(f"{self.filename} was read already")
-        return StreamReading(stream, self.filename, self.content_type)
+        return StreamReading(stream, self.filename, self.content_type, pool)
 
 
 def _name(audio: object, attribute: str) -> str:
