@@ -43,7 +43,7 @@ class Redactor:
         return text if self._pattern is None else self._pattern.sub("***", text)
 
     def beginning(self, text: str, most: int) -> str:
-        """Return at most *most* characters of what *text* is without the key, and look at little more of it."""
+        """Return the beginning of what *text* is without the key: at most *most* characters."""
         looked_at = text[: most + self.longest]
         found = self(looked_at)
         if len(looked_at) < len(text):

@@ -21,8 +21,8 @@ __all__ = ["CUT", "MOST", "UNDECODABLE", "Lines", "check_encoding", "opened", "t
 MOST = 1 << 20
 """Characters of a line, and of a row: a file that is not a table may be one line of any length."""
 _MOST_AGAIN = 1 << 20
-"""Characters that are read again, beside twice those that were read: where every quote is wrong, each row would
-be read to the end of the file, and the next one too."""
+"""Characters that are read again, beside twice those that were read: where every quote is wrong, each row
+would be read to the end of the file, and the next one too."""
 
 # Lone surrogates, which no text has: they stand where something could not be read.
 UNDECODABLE = "\udcff"

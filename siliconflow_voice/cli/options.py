@@ -84,8 +84,7 @@ def _read(file: Path) -> str:
         raise ConfigurationError(f"--api-key-file {file} can't be read: {error.strerror or error}") from error
     if len(data) > MOST_KEY:
         raise ConfigurationError(
-            f"--api-key-file {file} is larger than {MOST_KEY:,} bytes; "
-            "pass a file that holds only the key"
+            f"--api-key-file {file} is larger than {MOST_KEY:,} bytes; pass a file that holds only the key"
         )
     key = key_in(data)
     if "\ufffd" in key:

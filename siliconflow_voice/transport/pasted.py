@@ -11,7 +11,7 @@ from siliconflow_voice.errors import ConfigurationError
 __all__ = ["MOST_ADDRESS", "MOST_KEY", "APIKey", "address_in", "key_in"]
 
 MOST_KEY = 4_096
-"""Characters, or bytes, of a key and what is around it: keys have some fifty, tokens of gateways a thousand."""
+"""Characters, or bytes, of a key and what is around it: keys have some fifty, gateways' tokens a thousand."""
 MOST_ADDRESS = 2_048
 """Characters of an address and what is around it."""
 _MOST_LAYERS = 16
@@ -58,7 +58,7 @@ def key_in(given: object) -> str:
         given = reveal()
     if isinstance(given, str | bytes | bytearray) and len(given) > MOST_KEY:
         raise ConfigurationError(
-            f"api_key is {len(given):,} characters long; the limit is {MOST_KEY:,}: pass the key, and nothing else"
+            f"api_key is {len(given):,} characters long; the limit is {MOST_KEY:,}: pass the key alone"
         )
     if isinstance(given, bytes | bytearray):
         given = _decoded(bytes(given))
@@ -80,7 +80,8 @@ def address_in(given: object) -> str:
         raise ConfigurationError(f"base_url must be str, got {type(given).__name__}")
     if len(given) > MOST_ADDRESS:
         raise ConfigurationError(
-            f"base_url is {len(given):,} characters long; the limit is {MOST_ADDRESS:,}: pass the address alone"
+            f"base_url is {len(given):,} characters long; the limit is {MOST_ADDRESS:,}: "
+            f"pass the address alone"
         )
     text = _without(given, _BEFORE_ADDRESS)
     endpoint = _ENDPOINT.search(text)

@@ -62,7 +62,8 @@ class Proxy:
         text = str(given).strip()
         if len(text) > MOST_ADDRESS:
             raise ConfigurationError(
-                f"{name} is {len(text):,} characters long; the limit is {MOST_ADDRESS:,}: pass the address alone"
+                f"{name} is {len(text):,} characters long; the limit is {MOST_ADDRESS:,}: "
+                f"pass the address alone"
             )
         try:
             url = URL(text if "://" in text else f"http://{text}")

@@ -27,7 +27,9 @@ def main() -> None:
     """Fuzz for some seconds, and print the numbers of inputs, of refused ones and of foreign errors."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("target")
-    parser.add_argument("folder", type=Path, help="what is learned: inputs, which are begun with the next time")
+    parser.add_argument(
+        "folder", type=Path, help="what is learned: inputs, which are begun with the next time"
+    )
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
@@ -49,7 +51,13 @@ def main() -> None:
         sys.stdout.flush()
         os._exit(0)  # libFuzzer has no end but that of the process
 
-    flags = [f"-dict={words}", f"-seed={options.seed}", f"-max_len={_LONGEST}", "-rss_limit_mb=0", "-timeout=0"]
+    flags = [
+        f"-dict={words}",
+        f"-seed={options.seed}",
+        f"-max_len={_LONGEST}",
+        "-rss_limit_mb=0",
+        "-timeout=0",
+    ]
     atheris.Setup([sys.argv[0], str(folder), *flags, "-verbosity=0"], read)
     atheris.Fuzz()
 
