@@ -98,8 +98,7 @@ class BytesReading(Reading):
         self._pool = pool
 
     async def facts(self, *, measure: bool = True, digest: bool = False) -> AudioFacts:
-        # However few they are, on the loop a hundred at once would hold it up: 8 KiB can take 3 ms.
-        return await self._pool.begin(partial(self._inspect, measure=measure, digest=digest))
+        return await self._pool.look(self._view, partial(self._inspect, measure=measure, digest=digest))
 
     async def blocks(self) -> AsyncGenerator[Block, None]:
         for start in range(0, len(self._view), STEP):
@@ -143,12 +142,11 @@ class StreamReading(Reading):
                 wanted = MOST_HEAD
         self._head = bytes(head)
         beginning = self._head if ended else self._head[:MOST_HEAD]
-        return await self._pool.begin(
-            partial(facts_of_beginning, beginning, self._content_type, ended=ended, measure=measure)
-        )
+        looking = partial(facts_of_beginning, beginning, self._content_type, ended=ended, measure=measure)
+        return await self._pool.look(beginning, looking)
 
     async def _tells(self, head: bytes) -> bool:
-        return await self._pool.begin(partial(tells, head, self._content_type))
+        return await self._pool.look(head, partial(tells, head, self._content_type))
 
     async def blocks(self) -> AsyncGenerator[Block, None]:
         head, self._head = self._head, None
