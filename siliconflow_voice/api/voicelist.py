@@ -25,7 +25,7 @@ _STEP = 1 << 10
 
 # ijson keeps the path of each level, so that a few hundred KiB of brackets would take all memory there is.
 _DEEPEST = 16
-_MOST_ENTRY = 1 << 20
+_MOST_ENTRY = 1 << 18
 """Bytes without an entry that ends; lists within an entry take twenty times theirs in memory."""
 
 # Without this, ijson 3.6 makes Python integers of any length, and its C backend ends the process at one of
