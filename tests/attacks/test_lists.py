@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import gzip
+import sys
 import time
 import tracemalloc
 from collections.abc import Callable
@@ -108,4 +109,5 @@ async def test_no_list_holds_up_the_event_loop(count: int, monkeypatch: pytest.M
         worst.append(max(holds))
         holds.clear()
     gc.callbacks.remove(collects)
-    assert min(worst) < 0.02
+    # Lines that are counted, for their coverage, take longer.
+    assert min(worst) < (0.02 if sys.gettrace() is None else 0.2)

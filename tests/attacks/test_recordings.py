@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import random
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
@@ -19,6 +20,8 @@ from siliconflow_voice.audio.formats import facts_of
 from siliconflow_voice.emulator import Emulator
 
 SIZE = 4_990_000
+AIM = 0.02 if sys.gettrace() is None else 0.2
+"""Seconds; lines that are counted, for their coverage, take longer."""
 TINY = b"\xff\xf3\x14\xc4" + bytes(20)
 TINY_TOO = b"\xff\xf3\x10\xc4" + bytes(22)
 
@@ -74,7 +77,7 @@ def test_nothing_takes_long_to_look_at(make: Callable[[], bytes], as_file: bool)
         facts_of(head, len(data), None, whole)
         taken.append(time.thread_time() - began)
     # Before, the first of these took 6.5 s.
-    assert min(taken) < 0.02
+    assert min(taken) < AIM
 
 
 async def longest_hold(work: Any) -> float:
@@ -94,7 +97,7 @@ async def longest_hold(work: Any) -> float:
 async def test_nothing_holds_up_the_event_loop(name: str, size: int) -> None:
     data = ATTACKS[name]()[:size]
     await inspect_audio(data[:10_000])
-    assert min([await longest_hold(inspect_audio(data)) for _ in range(3)]) < 0.02
+    assert min([await longest_hold(inspect_audio(data)) for _ in range(3)]) < AIM
 
 
 @pytest.mark.parametrize("size", [4_000, 64_000])
@@ -118,7 +121,7 @@ async def test_a_hundred_small_ones_at_once_do_not_hold_up_the_event_loop_either
     limits = AudioLimits(formats=frozenset({"wav"}))
     async with VoiceClient("sk-test", base_url="http://127.0.0.1:9/v1", limits=limits) as client:
         holds = [await longest_hold(asyncio.gather(*(hostile(client) for _ in range(100)))) for _ in range(3)]
-    assert min(holds) < 0.04
+    assert min(holds) < 2 * AIM
 
 
 async def test_a_recording_that_is_too_large_is_refused_for_that_and_not_walked() -> None:
