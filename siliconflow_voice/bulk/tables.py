@@ -78,7 +78,7 @@ def _check_replaceable(path: Path) -> None:
         mode = path.stat().st_mode
     except FileNotFoundError:
         return
-    if not stat.S_ISREG(mode):
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # a directory is never replaced by a file
         reason = f"it is {kind_of(mode)}, not a regular file; write to another path"
         raise FileExistsError(errno.EEXIST, reason, str(path))
 

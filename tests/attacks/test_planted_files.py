@@ -218,7 +218,6 @@ def test_a_report_replaces_a_link_and_leaves_what_it_leads_to(tmp_path: Path) ->
     ("plant", "kind"),
     [
         (os.mkfifo, "a FIFO"),
-        (Path.mkdir, "a directory"),
         (lambda path: path.symlink_to("/dev/null"), "a device"),
     ],
 )
