@@ -160,17 +160,16 @@ class _Body:
     def feed(self, piece: bytes) -> Generator[None, None, None]:
         """Accept the next decompressed piece, and stop behind each part that is parsed."""
         self._size += len(piece)
-        parts = [piece]
         if not self.streamed:
             self._bytes += piece
-            if self._voices is None or len(self._bytes) <= _WHOLE:
-                return
-            self.streamed = True
-            parts = [bytes(self._bytes[at : at + _PIECE]) for at in range(0, len(self._bytes), _PIECE)]
+        if self._voices is None or len(self._bytes) <= _WHOLE:
+            return
+        starts = range(0, len(self._bytes), _PIECE)
+        parts = [piece] if self.streamed else [bytes(self._bytes[start : start + _PIECE]) for start in starts]
+        self.streamed = True
         for part in parts:
-            if self._voices is not None:
-                self._voices.feed(part)
-                yield
+            self._voices.feed(part)
+            yield
 
     def spoil(self) -> None:
         """Note that it can't be decompressed."""

@@ -72,6 +72,7 @@ def test_wherever_it_is_cut_the_list_is_the_same(cuts: list[int], ascii_only: bo
         ('{"result": [{"uri": "speech:a"} {', "not JSON"),
         ('{"result": [{"uri": "speech:\\ud8"}]}', "not JSON"),
         ('{"result": [7]}', "an entry that is not a voice"),
+        ('{"result": [7, {"uri": "speech:a"}]}', "an entry that is not a voice"),
         # More digits than Python makes an integer of: ijson's C backend crashed at it.
         ('{"result": [{"uri": "speech:a", "x": %s}]}' % ("9" * 6000), "not JSON"),
         ("[%s]" % ("9" * 6000), "not JSON"),
