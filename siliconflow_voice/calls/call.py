@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable
-from functools import partial
 from typing import Generic, TypeVar
 
 from attrs import define, evolve, field
@@ -58,8 +56,6 @@ class Call(Generic[T]):
     _last: Failed | None = field(default=None, init=False)
     _transfer: Transfer | None = field(default=None, init=False)
     """Of the attempt under way."""
-    _leave: Callable[[], None] = field(init=False)
-    """Returns the place at the gate of a call that lasts."""
     _cleared: int = field(default=0, init=False)
     """Attempts that are known to have stored nothing, or whose voice was found."""
 
@@ -115,7 +111,7 @@ class Call(Generic[T]):
 
     def ended(self, error: SiliconFlowError | None) -> None:
         """End a call that has lasted after its success: return its place, and report what became of it."""
-        self._leave()
+        self.gate.release()
         self.history.over(None if error is None else self._finished(error, Failure.UNKNOWN))
 
     def cancelled(self, error: asyncio.CancelledError) -> None:
@@ -215,11 +211,9 @@ class Call(Generic[T]):
             self.history.ended(outcome)
             self._transfer = None
         finally:
-            leave = partial(self.gate.leave, admission, verdict, retry_after=retry_after)
             if verdict is Verdict.ACCEPTED and self.operation.lasts:
-                self._leave = leave
-            else:
-                leave()
+                self.gate.keep()
+            self.gate.leave(admission, verdict, retry_after=retry_after)
         return outcome
 
     async def _exchange_on_a_live_connection(self) -> tuple[Outcome[T], bool]:

@@ -53,7 +53,7 @@ class Gate:
     @property
     def in_flight(self) -> int:
         """How many requests are under way."""
-        return self.limiter.in_flight
+        return self.limiter.in_flight + self.limiter.streaming
 
     @property
     def waiting(self) -> int:
@@ -142,6 +142,15 @@ class Gate:
         """Learn from a request's end, and let the next ones pass."""
         now = asyncio.get_running_loop().time()
         self.limiter.answered(now, admission, verdict, retry_after=retry_after)
+        self._admit()
+
+    def keep(self) -> None:
+        """Count a request as under way beyond its :meth:`leave`, since its answer is a stream."""
+        self.limiter.streaming += 1
+
+    def release(self) -> None:
+        """End what :meth:`keep` began, and let the next ones pass."""
+        self.limiter.streaming -= 1
         self._admit()
 
     def _ready_in(self, tokens: float, *, retry: bool = False) -> float | None:
