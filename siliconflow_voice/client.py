@@ -349,7 +349,7 @@ class VoiceClient:
         Entering the context raises what :meth:`upload_voice` raises, AmbiguousUploadError aside.
         """
         parameters = SpeechParameters(
-            text, voice, tuple(references), model, response_format, sample_rate, speed, gain, max_tokens
+            text, voice, references, model, response_format, sample_rate, speed, gain, max_tokens
         )
         return Speech(parameters.completed(limited=self.limits is not None), self._speaker)
 
