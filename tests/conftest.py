@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
+from support import postgres as postgresql
 from support.hurried_time import HurriedLoop
 
 from siliconflow_voice import RetryPolicy, VoiceClient
@@ -42,6 +43,21 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("SILICONFLOW_API_KEY", "SILICONFLOW_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
     logging.getLogger("siliconflow_voice").setLevel(logging.DEBUG)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[postgresql.Postgres]:
+    """A PostgreSQL server, for all tests of a process."""
+    if postgresql.MISSING:
+        pytest.skip(postgresql.REASON)
+    with postgresql.Postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def database_url(postgres_server: postgresql.Postgres) -> str:
+    """An empty database."""
+    return postgres_server.create()
 
 
 @pytest.fixture

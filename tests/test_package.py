@@ -33,13 +33,14 @@ installed = pytest.mark.skipif(
 LAYERS = [
     ["models", "signals", "threads", "version"],
     ["errors"],
-    ["validation"],
+    ["database", "validation"],
     ["audio", "api", "throttle"],
     ["transport"],
     ["calls"],
     ["uploads"],
     ["client"],
     ["bulk"],
+    ["fleet"],
     ["cli"],
     ["__main__"],
 ]
@@ -47,6 +48,8 @@ LEVELS = {unit: level for level, units in enumerate(LAYERS) for unit in units}
 MAY_IMPORT = {
     "aiohttp": {"transport", "client", "emulator"},
     "tenacity": {"calls.retry"},
+    "procrastinate": {"fleet"},
+    "psycopg": {"database", "bulk.postgres", "fleet"},
     "python_calamine": {"bulk.workbook"},
     "sqlite3": {"bulk.store", "bulk.journal_file", "bulk.checking"},
 }

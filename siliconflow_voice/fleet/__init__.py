@@ -1,0 +1,1 @@
+"""Many machines on one account: a throttle that processes share, and work spread by a queue in PostgreSQL."""
