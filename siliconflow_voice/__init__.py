@@ -13,7 +13,14 @@ from siliconflow_voice.audio.formats import AudioFacts
 from siliconflow_voice.audio.inspection import inspect_audio
 from siliconflow_voice.audio.source import Audio, AudioSource
 from siliconflow_voice.calls.draining import Drained
-from siliconflow_voice.calls.events import AttemptEvent, Event, OutcomeEvent, QueueEvent, WaitEvent
+from siliconflow_voice.calls.events import (
+    AttemptEvent,
+    Event,
+    OutcomeEvent,
+    QueueEvent,
+    SettleEvent,
+    WaitEvent,
+)
 from siliconflow_voice.calls.retry import RetryPolicy
 from siliconflow_voice.calls.settings import ClientOptions
 from siliconflow_voice.client import VoiceClient
@@ -99,6 +106,7 @@ __all__ = [
     "RealNameRequiredError",
     "RetryPolicy",
     "ServerError",
+    "SettleEvent",
     "SiliconFlowError",
     "SourceChangedError",
     "SourceConsumedError",
