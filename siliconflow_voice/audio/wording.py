@@ -34,7 +34,10 @@ def not_a_path(text: str) -> str | None:
         shown = one_line(_CREDENTIALS.sub("/", text.partition("?")[0], count=1), 100)
         if text[:5].lower() == "file:":
             return f"the address {shown}, not a path: pass the path in it"
-        return f"the address {shown}, not a path: download it, and pass the bytes or the path of the file"
+        return (
+            f"the address {shown}, not a path: pass AudioSource.url(…), which fetches it, "
+            f"or download it, and pass the path of the file"
+        )
     if len(text) > _LONGEST_PATH:
         return (
             f"a text of {len(text):,} characters, not a path: '{one_line(text, 60)}'; "
