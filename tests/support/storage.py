@@ -22,7 +22,7 @@ def serving(body: bytes, status: str = "200 OK", headers: str = "") -> Script:
 
 
 def redirect(location: str) -> Script:
-    return serving(b"elsewhere", "302 Found", f"Location: {location}\r\n")
+    return serving(b"elsewhere", "302 Found", f"Location: {location}\r\nConnection: close\r\n")
 
 
 def cut(body: bytes, at: int) -> Script:
@@ -56,7 +56,8 @@ def address(server: RawServer, path: str = "/a.mp3") -> str:
 def allowed(*servers: RawServer, **changes: Any) -> RemoteAudio:
     """Allow servers, which are on this machine."""
     hosts = [f"127.0.0.1:{server.port}" for server in servers]
-    return RemoteAudio(**{"hosts": hosts, "schemes": ["http"], "private": True} | changes)
+    options: dict[str, Any] = {"hosts": hosts, "schemes": ["http"], "private": True}
+    return RemoteAudio(**options | changes)
 
 
 def source(server: RawServer, path: str = "/a.mp3", **changes: Any) -> AudioSource:

@@ -100,13 +100,16 @@ class Address:
 
 def _parsed(text: str) -> URL:
     """Parse an address as it is, since a signature may cover how it is written; quote only what must be."""
+    url: URL | None
     try:
         url = URL(text, encoded=text.isascii() and text.isprintable() and " " not in text)
         host, user, password, _ = url.raw_host or "", url.user, url.password, url.explicit_port
         if ":" in host:
             ipaddress.ip_address(host.partition("%")[0])  # which yarl takes for one by its colons
     except (ValueError, IndexError):
-        raise _refusal(f"not an address; {_EXPECTED}") from None
+        url = user = password = None
+    if url is None:  # not from within: what is raised there would lead to the text
+        raise _refusal(f"not an address; {_EXPECTED}")
     if user is not None or password is not None:
         raise _credentials()
     return url

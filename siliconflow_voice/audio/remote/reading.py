@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, aclosing
 from functools import partial
+from typing import cast
 
 from attrs import evolve
 
@@ -18,7 +19,12 @@ from siliconflow_voice.audio.remote.objects import open_object
 from siliconflow_voice.audio.remote.policy import RemoteAudio
 from siliconflow_voice.audio.remote.spool import Spool
 from siliconflow_voice.audio.remote.web import Body, Interrupted, Web
-from siliconflow_voice.errors import AudioSourceError, InvalidUploadError, SourceChangedError
+from siliconflow_voice.errors import (
+    AudioSourceError,
+    InvalidUploadError,
+    SiliconFlowError,
+    SourceChangedError,
+)
 
 __all__ = ["RemoteReading"]
 
@@ -52,10 +58,10 @@ class RemoteReading(Reading):
     async def blocks(self) -> AsyncGenerator[Block, None]:
         if self._held is None:
             await self._fetch(measure=False)
-        if self._held is not None:
-            async with aclosing(self._held[1].blocks()) as blocks:
-                async for block in blocks:
-                    yield block
+        _, reading = cast("tuple[Spool, Reading]", self._held)
+        async with aclosing(reading.blocks()) as blocks:
+            async for block in blocks:
+                yield block
 
     def wait(self) -> None:
         if self._pool.held > MOST_HELD:
@@ -94,12 +100,18 @@ class RemoteReading(Reading):
 
     async def _in_time(self) -> Spool:
         timeout = self._policy.timeout
+        failed: SiliconFlowError
         try:
             async with asyncio.timeout(timeout):
                 return await self._in_some_tries()
         except TimeoutError:
-            pass
-        raise AudioSourceError(f"{self._name} took longer than {timeout:g} s: raise RemoteAudio.timeout")
+            failed = AudioSourceError(
+                f"{self._name} took longer than {timeout:g} s: raise RemoteAudio.timeout"
+            )
+        except SiliconFlowError as error:
+            # The frames that it comes from know all of the address.
+            failed = error.with_traceback(None)
+        raise failed
 
     async def _in_some_tries(self) -> Spool:
         attempt = 1

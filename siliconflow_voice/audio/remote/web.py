@@ -63,11 +63,21 @@ class _OwnNetworkError(OSError):
 
 @define(eq=False)
 class Web:
-    """Fetches over HTTP, in the event loop in which it is first used."""
+    """Fetches over HTTP, in the event loop in which it is made."""
 
     private: bool
     """Whether this machine and private networks may be connected to."""
-    _session: aiohttp.ClientSession | None = field(default=None, init=False, repr=False)
+    _session: aiohttp.ClientSession = field(init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(socket_factory=self._socket),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers=_HEADERS,
+            auto_decompress=False,
+            trust_env=False,
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT, sock_read=_SILENCE),
+        )
 
     @asynccontextmanager
     async def open(self, address: Address, policy: RemoteAudio) -> AsyncGenerator[Body, None]:
@@ -101,23 +111,11 @@ class Web:
 
     async def aclose(self) -> None:
         """Close all connections."""
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        await self._session.close()
 
     async def _request(self, address: Address) -> aiohttp.ClientResponse:
-        session = self._session
-        if session is None:
-            session = self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(socket_factory=self._socket),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                headers=_HEADERS,
-                auto_decompress=False,
-                trust_env=False,
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT, sock_read=_SILENCE),
-            )
         try:
-            return await session.get(address.url, allow_redirects=False)
+            return await self._session.get(address.url, allow_redirects=False)
         except (aiohttp.ClientError, OSError, ValueError, RuntimeError) as problem:
             failed = _failed(problem, address)
         # Not from within: what aiohttp raises holds the whole address.
@@ -165,6 +163,8 @@ def _failed(problem: BaseException, address: Address) -> SiliconFlowError | Inte
             f"{address.shown} leads to this machine or a private network; RemoteAudio(private=True) or "
             f"--allow-private allows that, and link-local addresses are never connected to"
         )
+    if isinstance(problem, aiohttp.ClientConnectorCertificateError):
+        return AudioSourceError(f"{address.shown} can't be fetched: its TLS certificate is not valid")
     if isinstance(problem, aiohttp.InvalidURL | ValueError):
         return AudioSourceError(f"{address.shown} is not an address that can be fetched")
     return Interrupted(AudioSourceError(f"{address.shown} can't be fetched: {_reason(problem)}"))
@@ -176,8 +176,6 @@ def _reason(problem: BaseException) -> str:
             return f"no connection in {_CONNECT:g} s, or no byte for {_SILENCE:g} s"
         case aiohttp.ClientConnectorDNSError():
             return "its host can't be resolved"
-        case aiohttp.ClientConnectorCertificateError():
-            return "its TLS certificate is not valid"
         case aiohttp.ClientConnectorError():
             return problem.os_error.strerror or "no connection"
         case aiohttp.ClientPayloadError():
