@@ -16,7 +16,7 @@ from siliconflow_voice.audio.pool import ReadPool
 from siliconflow_voice.audio.readers import AsyncReader, file_inside, stream_of
 from siliconflow_voice.audio.readings import BytesReading, Reading, StreamReading
 from siliconflow_voice.audio.remote.address import Address
-from siliconflow_voice.audio.remote.policy import RemoteAudio
+from siliconflow_voice.audio.remote.policy import RemoteAudio, check_address
 from siliconflow_voice.audio.remote.reading import RemoteReading
 from siliconflow_voice.audio.wording import not_a_path, one_line
 from siliconflow_voice.errors import InvalidUploadError, SourceConsumedError
@@ -124,7 +124,7 @@ class AudioSource(ABC):
         check_kind("remote", remote, RemoteAudio, or_none=True)
         parsed = Address.of(address)
         allowed = RemoteAudio(hosts=(parsed.authority,)) if remote is None else remote
-        allowed.check(parsed)
+        check_address(parsed, allowed)
         return UrlSource(parsed, allowed, filename=filename or parsed.shown, content_type=content_type)
 
     def __repr__(self) -> str:

@@ -13,7 +13,7 @@ from siliconflow_voice.audio.remote.address import OBJECTS, WEB, Address
 from siliconflow_voice.errors import ConfigurationError, InvalidUploadError
 from siliconflow_voice.validation import at_least_one, kind, positive
 
-__all__ = ["RemoteAudio"]
+__all__ = ["RemoteAudio", "check_address", "refused"]
 
 _ENTRY = re.compile(r"(\*\.)?([\w-][\w.-]*|\[[0-9a-f:.]+\])(:\d{1,5})?", re.ASCII)
 
@@ -103,23 +103,20 @@ class RemoteAudio:
     private: bool = field(default=False, validator=kind(bool))
     """Whether the hosts may be on this machine or in a private network."""
 
-    def check(self, address: Address, *, redirected_from: Address | None = None) -> None:
-        """Refuse an address that is not allowed.
 
-        Raises:
-            InvalidUploadError: Of ``audio``, with the rule ``host``.
-        """
-        where = address.shown
-        if redirected_from is not None:
-            where = f"{redirected_from.shown} redirects to {where}, whose"
-        else:
-            where = f"{where}: its"
-        if address.scheme not in self.schemes:
-            raise refused(
-                f"{where} scheme is not allowed; RemoteAudio(schemes=…) or --allow-scheme allows it"
-            )
-        if not any(_matches(host, address) for host in self.hosts):
-            raise refused(f"{where} host is not allowed; RemoteAudio(hosts=…) or --allow-host allows it")
+def check_address(address: Address, remote: RemoteAudio, *, redirected_from: Address | None = None) -> None:
+    """Refuse an address that is not allowed.
+
+    Raises:
+        InvalidUploadError: Of ``audio``, with the rule ``host``.
+    """
+    where = f"{address.shown}: its"
+    if redirected_from is not None:
+        where = f"{redirected_from.shown} redirects to {address.shown}, whose"
+    if address.scheme not in remote.schemes:
+        raise refused(f"{where} scheme is not allowed; RemoteAudio(schemes=…) or --allow-scheme allows it")
+    if not any(_matches(host, address) for host in remote.hosts):
+        raise refused(f"{where} host is not allowed; RemoteAudio(hosts=…) or --allow-host allows it")
 
 
 def refused(reason: str) -> InvalidUploadError:

@@ -26,6 +26,7 @@ class Spool:
         self._waiting = bytearray()
         self._lock = threading.Lock()
         self._file: BinaryIO | None = None
+        self._closed = False
         self.size = 0
 
     @property
@@ -68,6 +69,8 @@ class Spool:
 
     def _write(self, piece: bytearray) -> None:
         with self._lock:
+            if self._closed:  # the write was abandoned, and its thread came late
+                return
             try:
                 if self._file is None:
                     self._file = cast("BinaryIO", tempfile.TemporaryFile())  # noqa: SIM115 - open as long as it is read
@@ -79,5 +82,6 @@ class Spool:
 
     def _close(self) -> None:
         with self._lock:
+            self._closed = True
             if self._file is not None:
                 self._file.close()

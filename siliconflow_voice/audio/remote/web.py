@@ -12,7 +12,7 @@ from attrs import define, field, frozen
 
 from siliconflow_voice.audio.remote.address import Address
 from siliconflow_voice.audio.remote.networks import may_be_connected_to
-from siliconflow_voice.audio.remote.policy import RemoteAudio, refused
+from siliconflow_voice.audio.remote.policy import RemoteAudio, check_address, refused
 from siliconflow_voice.errors import AudioSourceError, SiliconFlowError
 from siliconflow_voice.version import __version__
 
@@ -103,7 +103,7 @@ class Web:
             finally:
                 response.close()
             target = address.join(location)
-            policy.check(target, redirected_from=address)
+            check_address(target, policy, redirected_from=address)
             address = target
         raise AudioSourceError(
             f"{first.shown} redirects more than {policy.max_redirects} times: raise RemoteAudio.max_redirects"

@@ -3,6 +3,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from siliconflow_voice import AudioSource, InvalidUploadError
 from siliconflow_voice.audio.remote.address import Address
@@ -115,6 +117,21 @@ def test_a_redirect_to_anything_but_the_web_is_refused(location: str, reason: st
         Address.of("https://a.example/x?secret").join(location)
     assert caught.value.reason.startswith(reason)
     assert "secret" not in str(caught.value)
+
+
+@given(
+    st.sampled_from(["", "https://", "http://a@", "s3://", "//", "https://a:", "https://[", "/"]), st.text()
+)
+def test_any_text_is_an_address_or_refused(front: str, text: str) -> None:
+    whole = Address.of("https://a.example/b")
+    for read in (Address.of, whole.join):
+        try:
+            address = read(front + text)
+        except InvalidUploadError as error:
+            assert error.rule == "address"  # noqa: PT017 - what comes of a text is not known before
+        else:
+            assert address.host
+            assert address.shown.isprintable()
 
 
 def test_a_query_is_in_no_repr() -> None:

@@ -29,6 +29,7 @@ from siliconflow_voice import (
 from siliconflow_voice.api.requests import Encoding
 from siliconflow_voice.audio.pool import BLOCK, MOST_HELD, ReadPool
 from siliconflow_voice.audio.readings import Reading
+from siliconflow_voice.audio.remote.spool import Spool
 from siliconflow_voice.emulator import Emulator, Fault
 
 if TYPE_CHECKING:
@@ -135,6 +136,17 @@ async def test_a_disk_that_is_full_is_told(
             await reading.facts()
         reason = "can't be kept in a temporary file: No space left on device."
         assert str(caught.value) == f"{address(server)} {reason}"
+
+
+async def test_a_write_that_comes_behind_the_end_makes_no_file(
+    pool: ReadPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[None] = []
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda: made.append(None))
+    spool = Spool("a", pool)
+    spool.close()
+    await spool.add(bytes(BLOCK + 1))
+    assert made == []
 
 
 async def test_a_page_of_html_is_refused_for_what_it_is(client: VoiceClient, emulator: Emulator) -> None:
