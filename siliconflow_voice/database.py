@@ -12,12 +12,11 @@ from attrs import define, field, frozen
 
 from siliconflow_voice.errors import ConfigurationError
 
-__all__ = ["Address", "Connection", "Database", "DatabaseError", "is_database_url"]
+__all__ = ["Address", "Connection", "Database", "DatabaseError"]
 
 T = TypeVar("T")
 Connection: TypeAlias = "psycopg.AsyncConnection[tuple[Any, ...]]"
 
-_SCHEMES = ("postgresql://", "postgres://")
 # Seconds between two attempts to connect, at first and at most.
 _FIRST_WAIT = 0.05
 _LONGEST_WAIT = 1.0
@@ -32,12 +31,7 @@ CREATE TABLE IF NOT EXISTS siliconflow_voice.versions (part text PRIMARY KEY, ve
 
 
 class DatabaseError(Exception):
-    """The database can't be used; the message has no password in it. Not public: its callers raise their own."""
-
-
-def is_database_url(text: object) -> bool:
-    """Return whether this is the address of a PostgreSQL database, and not a path."""
-    return isinstance(text, str) and text.lower().startswith(_SCHEMES)
+    """The database can't be used; the message has no password in it. Its callers raise their own."""
 
 
 @frozen
@@ -73,8 +67,8 @@ class Address:
 class Database:
     """One connection to a database; a lost one is made anew, and what was under way is done again.
 
-    What is done in a transaction may be done twice, if the connection is lost just as it is committed: it must
-    come to the same.
+    What is done in a transaction may be done twice, if the connection is lost just as it is committed: it
+    must come to the same.
     """
 
     address: Address
