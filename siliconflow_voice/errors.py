@@ -159,7 +159,7 @@ class SourceConsumedError(AudioSourceError):
 
 
 class SourceChangedError(AudioSourceError):
-    """The file grew, shrank or changed between the checks and the end of the upload."""
+    """The file, or what an address leads to, changed between the checks and the end of the upload."""
 
 
 class APIConnectionError(SiliconFlowError):

@@ -48,7 +48,7 @@ async def refused(audio: AudioSource) -> InvalidUploadError:
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "[64:ff9b::7f00:1]"])
 async def test_this_machine_is_not_connected_to(host: str) -> None:
     async with raw_server(serving(SPEECH)) as server:
-        remote = RemoteAudio(hosts=["*"], schemes=["http"])
+        remote = RemoteAudio(hosts=[f"*:{server.port}"], schemes=["http"])
         assert OWN in (await refused(AudioSource.url(f"http://{host}:{server.port}/", remote=remote))).reason
         assert server.exchanges == []
 
@@ -56,7 +56,7 @@ async def test_this_machine_is_not_connected_to(host: str) -> None:
 @pytest.mark.parametrize("host", ["127.1", "2130706433", "0x7f000001", "017700000001", "0"])
 async def test_nor_is_it_under_the_names_that_numbers_have(host: str) -> None:
     async with raw_server(serving(SPEECH)) as server:
-        remote = RemoteAudio(hosts=["*"], schemes=["http"])
+        remote = RemoteAudio(hosts=[f"*:{server.port}"], schemes=["http"])
         with pytest.raises(SiliconFlowError):
             await inspect_audio(AudioSource.url(f"http://{host}:{server.port}/", remote=remote))
         assert server.exchanges == []
@@ -129,7 +129,7 @@ async def test_a_redirect_to_a_clouds_metadata_is_not_followed_even_if_all_hosts
     location: str,
 ) -> None:
     async with raw_server(redirect(location)) as server:
-        assert OWN in (await refused(source(server, hosts=["*"]))).reason
+        assert OWN in (await refused(source(server, hosts=["*", f"*:{server.port}"]))).reason
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from siliconflow_voice.validation import at_least_one, kind, positive
 
 __all__ = ["RemoteAudio", "check_address", "refused"]
 
-_ENTRY = re.compile(r"(\*\.)?([\w-][\w.-]*|\[[0-9a-f:.]+\])(:\d{1,5})?", re.ASCII)
+_ENTRY = re.compile(r"(\*|(\*\.)?[\w-][\w.-]*|\[[0-9a-f:.]+\])(:\d{1,5})?", re.ASCII)
 
 
 def _texts(given: str | Iterable[str]) -> tuple[str, ...]:
@@ -44,7 +44,7 @@ def _in_ascii(host: str) -> str:
 
 def _entries(_instance: object, _attribute: Attribute[Any], hosts: tuple[Any, ...]) -> None:
     for host in hosts:
-        if host != "*" and not (isinstance(host, str) and _ENTRY.fullmatch(host)):
+        if not isinstance(host, str) or not _ENTRY.fullmatch(host):
             raise ConfigurationError(
                 f"RemoteAudio.hosts must hold hosts such as example.com, got {host!r:.80}"
             )
@@ -87,8 +87,7 @@ class RemoteAudio:
 
     hosts: tuple[str, ...] = field(converter=_hosts, validator=_entries)
     """Names or addresses: ``example.com``, ``example.com:8443``, ``*.example.com`` for all names below it,
-    ``*`` for any host of the internet; for object storage, names of buckets. Without a port, the scheme's
-    own."""
+    ``*`` for all of the internet; for object storage, names of buckets. Without a port, the scheme's own."""
     schemes: tuple[str, ...] = field(default=("https",), converter=_texts, validator=_known)
     """``https``, ``http``, and, with the extra ``fleet`` and what fsspec needs for each, those of object
     storage: ``s3``, ``oss``, ``gs``, ``az``, ``abfs``, ``tos``, ``oci``; ``memory`` in tests."""
@@ -125,15 +124,13 @@ def refused(reason: str) -> InvalidUploadError:
 
 
 def _matches(entry: str, address: Address) -> bool:
-    if entry == "*":
-        return True
     host = f"[{address.host}]" if ":" in address.host else address.host
     name, port = (entry, None) if entry.endswith("]") else _split(entry)
     if port is not None and address.scheme in WEB and port == WEB[address.scheme]:
         port = None
     if port != address.port:
         return False
-    return host.endswith(name[1:]) if name.startswith("*.") else host == name
+    return name in {"*", host} or (name.startswith("*.") and host.endswith(name[1:]))
 
 
 def _split(entry: str) -> tuple[str, int | None]:
