@@ -33,8 +33,6 @@ from siliconflow_voice import (
 )
 from siliconflow_voice.emulator import Emulator
 
-pytestmark = hurried_time
-
 OWN = "leads to this machine or a private network"
 
 
@@ -186,6 +184,7 @@ async def leave(exchange: Exchange) -> None:
     await exchange.read_head()
 
 
+@hurried_time
 @pytest.mark.parametrize(
     "script",
     [

@@ -35,8 +35,6 @@ from siliconflow_voice.emulator import Emulator, Fault
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-pytestmark = hurried_time
-
 LONG = wav(hum(40))
 """More than a block."""
 
@@ -183,6 +181,7 @@ async def test_what_the_limits_refuse_is_not_fetched(client: VoiceClient) -> Non
             )
 
 
+@hurried_time
 @pytest.mark.parametrize("encoding", ["multipart", "base64"])
 @pytest.mark.parametrize("recording", [SPEECH, wav(hum(28))])
 async def test_an_upload_that_is_tried_again_fetches_it_once(encoding: Encoding, recording: bytes) -> None:

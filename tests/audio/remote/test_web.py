@@ -22,8 +22,6 @@ from siliconflow_voice import (
 )
 from siliconflow_voice.audio.pool import ReadPool
 
-pytestmark = hurried_time
-
 
 async def sent(pool: ReadPool, source: AudioSource) -> bytes:
     """Return the bytes that an upload would send."""
@@ -65,12 +63,14 @@ async def test_a_recording_without_a_length_is_read_to_its_end(pool: ReadPool) -
         assert await sent(pool, source(server)) == long
 
 
+@hurried_time
 async def test_one_that_is_cut_short_is_fetched_again(pool: ReadPool) -> None:
     async with raw_server(cut(SPEECH, 0), cut(SPEECH, 20_000), serving(SPEECH)) as server:
         assert await sent(pool, source(server)) == SPEECH
     assert len(server.exchanges) == 3
 
 
+@hurried_time
 async def test_one_that_is_always_cut_short_is_given_up() -> None:
     async with raw_server(cut(SPEECH, 20_000)) as server:
         with pytest.raises(AudioSourceError) as caught:
@@ -89,6 +89,7 @@ async def test_a_chunked_one_that_is_cut_short_is_not_taken_for_whole() -> None:
             await inspect_audio(source(server, attempts=1))
 
 
+@hurried_time
 @pytest.mark.parametrize("status", ["500 Oops", "503 Busy", "429 Slow", "408 Late"])
 async def test_what_passes_is_tried_again(status: str, pool: ReadPool) -> None:
     failing = serving(b"{}", status, "Connection: close\r\n")
@@ -97,6 +98,7 @@ async def test_what_passes_is_tried_again(status: str, pool: ReadPool) -> None:
     assert len(server.exchanges) == 2
 
 
+@hurried_time
 @pytest.mark.parametrize(
     ("status", "tries", "advice"),
     [
@@ -144,6 +146,7 @@ async def stay_silent(exchange: Exchange) -> None:
     await exchange.read_to_the_end()
 
 
+@hurried_time
 @pytest.mark.parametrize(
     ("script", "reason"),
     [
@@ -161,6 +164,7 @@ async def test_a_connection_that_breaks_is_told(script: Script, reason: str) -> 
     assert caught.value.status is None
 
 
+@hurried_time
 async def test_a_server_that_is_not_there_is_told() -> None:
     async with raw_server(serving(SPEECH)) as server:
         pass
@@ -168,6 +172,7 @@ async def test_a_server_that_is_not_there_is_told() -> None:
         await inspect_audio(source(server))
 
 
+@hurried_time
 async def test_a_name_that_leads_nowhere_is_told() -> None:
     with pytest.raises(AudioSourceError) as caught:
         await inspect_audio(AudioSource.url("https://nowhere.invalid/a.mp3?sig=secret"))
@@ -183,6 +188,7 @@ async def test_a_certificate_that_is_not_valid_is_told() -> None:
             await inspect_audio(AudioSource.url(f"https://localhost:{server.port}/a", remote=remote))
 
 
+@hurried_time
 async def test_a_trickle_ends_with_the_time_for_a_download() -> None:
     async def trickle(exchange: Exchange) -> None:
         await exchange.read_head()
