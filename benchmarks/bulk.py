@@ -19,7 +19,7 @@ from pathlib import Path
 
 from sink import serving
 
-from siliconflow_voice import Journal, Throttle, Voice, VoiceClient, VoiceUpload, upload_many
+from siliconflow_voice import Throttle, Voice, VoiceClient, VoiceUpload, upload_many
 from siliconflow_voice.bulk.sqlite import SQLiteJournal
 from siliconflow_voice.bulk.store import Entry
 
@@ -117,13 +117,16 @@ async def records(folder: Path, count: int) -> None:
             await journal.intend(entry)
             await journal.done(entry, Voice(f"speech:{number}:account:x", "model", entry.custom_name, TEXT))
 
-    async with Journal(folder / "records.journal") as opened:
-        with opened.claim() as journal:
-            began = time.perf_counter()
-            async with asyncio.TaskGroup() as group:
-                for _ in range(64):
-                    group.create_task(worker(journal))
-            seconds = time.perf_counter() - began
+    journal = SQLiteJournal(folder / "records.journal")
+    await journal.open()
+    try:
+        began = time.perf_counter()
+        async with asyncio.TaskGroup() as group:
+            for _ in range(64):
+                group.create_task(worker(journal))
+        seconds = time.perf_counter() - began
+    finally:
+        await journal.close()
     print(f"journal: {2 * count / seconds:,.0f} records/s, from 64 coroutines\n", flush=True)
 
 

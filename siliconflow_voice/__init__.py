@@ -14,7 +14,14 @@ from siliconflow_voice.audio.inspection import inspect_audio
 from siliconflow_voice.audio.remote.policy import RemoteAudio
 from siliconflow_voice.audio.source import Audio, AudioSource
 from siliconflow_voice.calls.draining import Drained
-from siliconflow_voice.calls.events import AttemptEvent, Event, OutcomeEvent, QueueEvent, WaitEvent
+from siliconflow_voice.calls.events import (
+    AttemptEvent,
+    Event,
+    OutcomeEvent,
+    QueueEvent,
+    SettleEvent,
+    WaitEvent,
+)
 from siliconflow_voice.calls.retry import RetryPolicy
 from siliconflow_voice.calls.settings import ClientOptions
 from siliconflow_voice.client import VoiceClient
@@ -101,6 +108,7 @@ __all__ = [
     "RemoteAudio",
     "RetryPolicy",
     "ServerError",
+    "SettleEvent",
     "SiliconFlowError",
     "SourceChangedError",
     "SourceConsumedError",

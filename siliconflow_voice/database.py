@@ -31,7 +31,7 @@ CREATE TABLE IF NOT EXISTS siliconflow_voice.versions (part text PRIMARY KEY, ve
 
 
 class DatabaseError(Exception):
-    """The database can't be used; the message has no password in it. Its callers raise their own."""
+    """Why the database can't be used, without its password: for the error that the caller raises."""
 
 
 @frozen
@@ -107,13 +107,16 @@ class Database:
         until, wait = loop.time() + self.patience, _FIRST_WAIT
         async with self._lock:
             while True:
+                timer = asyncio.timeout_at(until)
                 try:
-                    async with asyncio.timeout_at(until):
+                    async with timer:
                         return await self._once(work)
                 except psycopg.Error as error:
                     problem, passes = self._describe(error), _passes(error)
                 except TimeoutError:
-                    problem, passes = f"The database {self.address.shown} does not answer", False
+                    problem, passes = "", False
+                if timer.expired():  # which psycopg may have made an error of its own of
+                    problem, passes = "the database does not answer", False
                 if not passes or loop.time() + wait > until:
                     break
                 await asyncio.sleep(wait)
@@ -132,13 +135,14 @@ class Database:
         try:
             async with self._connection.transaction():
                 return await work(self._connection)
-        finally:
-            if self._connection.broken or self._connection.closed:
-                self._connection = None
+        except BaseException:
+            # Whatever was under way on it, the next begins anew.
+            await self.close()
+            raise
 
-    def _describe(self, error: psycopg.Error) -> str:
-        said = " ".join(str(error).split()) or type(error).__name__
-        return f"The database {self.address.shown} can't be used: {said:.500}"
+    @staticmethod
+    def _describe(error: psycopg.Error) -> str:
+        return (" ".join(str(error).split()) or type(error).__name__)[:500]
 
 
 async def connect(address: Address, name: str) -> Connection:
@@ -187,7 +191,7 @@ async def _migrate(connection: Connection, part: str, migrations: Sequence[str])
     version = row[0] if row else 0
     if version > len(migrations):
         raise DatabaseError(
-            f"The database's tables for the {part} are of version {version}, and this release knows "
+            f"its tables for the {part} are of version {version}, and this release knows "
             f"{len(migrations)}: upgrade siliconflow-voice"
         )
     for migration in migrations[version:]:

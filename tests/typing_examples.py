@@ -37,6 +37,7 @@ from siliconflow_voice import (
     RateLimitError,
     RemoteAudio,
     RetryPolicy,
+    SettleEvent,
     SiliconFlowError,
     Throttle,
     Timeouts,
@@ -148,6 +149,8 @@ def told(event: Event) -> str:
             return f"{operation} {attempt.number}"
         case QueueEvent(seconds=seconds, ahead=ahead):
             return f"{seconds:.1f} s behind {ahead} others"
+        case SettleEvent(seconds=seconds, uploads=uploads):
+            return f"{seconds:.1f} s for {uploads}"
         case WaitEvent(seconds=seconds, error=error):
             assert_type(error, SiliconFlowError)
             return f"{seconds:.1f} s because of {error}"

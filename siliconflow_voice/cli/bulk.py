@@ -137,7 +137,7 @@ async def bulk(
     json
         Print one JSON object per outcome and one at the end, for programs (default: off).
     settle
-        Seconds to wait, when resuming, before an upload that is missing from the voice list is sent again.
+        Seconds after the end of the run before until an upload of it that the voice list lacks is sent again.
     files
         What it writes.
     rows
@@ -158,8 +158,8 @@ async def bulk(
     outputs = Outputs(results=files.results, failures=failures, columns=source.columns)
     stats, interruption = Stats(total), Interruption()
     progress = progress_on(stdout, stats, manifest, failures=failures, as_json=json)
-    client = connection.client(throttle=limits.throttle(), on_event=stats.event)
     run = Run(source, outputs, stats, progress, stdout, interruption)
+    client = connection.client(throttle=limits.throttle(), on_event=run.event)
     with interruption.at_signals():
         async with client:
             ended = await run.carry_out(client, journal, concurrency=2 * limits.concurrency, settle=settle)
