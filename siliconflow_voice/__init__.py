@@ -11,6 +11,7 @@ from siliconflow_voice.api.requests import Encoding
 from siliconflow_voice.audio.checks import AudioLimits
 from siliconflow_voice.audio.formats import AudioFacts
 from siliconflow_voice.audio.inspection import inspect_audio
+from siliconflow_voice.audio.remote.policy import RemoteAudio
 from siliconflow_voice.audio.source import Audio, AudioSource
 from siliconflow_voice.calls.draining import Drained
 from siliconflow_voice.calls.events import (
@@ -104,6 +105,7 @@ __all__ = [
     "QuotaExhaustedError",
     "RateLimitError",
     "RealNameRequiredError",
+    "RemoteAudio",
     "RetryPolicy",
     "ServerError",
     "SettleEvent",
