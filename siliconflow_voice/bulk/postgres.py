@@ -28,6 +28,9 @@ _MOST_AT_ONCE = 1000
 # Heartbeats within a lease: two may be late.
 _BEATS = 3
 
+# Seconds for which a question about all uploads may take.
+_LONGEST_READ = 3600.0
+
 _log = logging.getLogger("siliconflow_voice")
 
 
@@ -282,7 +285,19 @@ class PostgresJournal:
 
     async def superseded(self, after: int, size: int) -> list[tuple[int, Record, str]]:
         """Return a page of the uploads that were replaced by a later one, each with the later one's uri."""
-        rows = await self._ask(sql.SUPERSEDED, after=after, size=size)
+        # On a connection of its own: of millions it takes minutes, in which no claim may run out.
+        reading = Database(self.address, "reading", _LONGEST_READ)
+
+        async def read(connection: Connection) -> Rows:
+            values = {"after": after, "size": size}
+            return await (await connection.execute(sql.SUPERSEDED.encode(), values)).fetchall()
+
+        try:
+            rows = await reading.transact(read)
+        except DatabaseError as error:
+            raise self._again(error) from None
+        finally:
+            await reading.close()
         return [(row[0], Record(bytes(row[1]), *row[2:-1]), row[-1]) for row in rows]
 
     async def decide(self, sha256: str, custom_name: str, uri: str | None) -> bool:

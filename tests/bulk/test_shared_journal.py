@@ -429,6 +429,18 @@ async def test_a_call_that_was_cancelled_holds_up_no_other(database_url: str) ->
             await late
 
 
+async def test_a_question_about_all_uploads_holds_up_no_claim(database_url: str) -> None:
+    async with (
+        process(database_url) as journal,
+        await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection,
+    ):
+        await connection.execute("ALTER TABLE siliconflow_voice.uploads RENAME COLUMN candidates TO others")
+        await connection.execute("ALTER TABLE siliconflow_voice.uploads RENAME COLUMN trace_id TO candidates")
+        with pytest.raises(JournalError, match="column .*trace_id does not exist"):
+            await journal.superseded(0, 10)
+        assert await journal.counts() == {}  # it has not failed
+
+
 async def test_nothing_is_asked_of_one_that_was_closed(database_url: str) -> None:
     async with process(database_url) as journal:
         await journal.close()
