@@ -23,7 +23,8 @@ _FIRST_WAIT = 0.05
 _LONGEST_WAIT = 1.0
 # Processes that come at once create tables one after the other; the number is the project's own.
 _MIGRATING = 0x51_F1_0E
-_READ_ONLY = "25006"
+# Read-only; and a transaction that was ended, since its process was stopped in the middle.
+_PASSING = {"25006", "25P03"}
 
 _VERSIONS = """
 CREATE SCHEMA IF NOT EXISTS siliconflow_voice;
@@ -32,7 +33,7 @@ CREATE TABLE IF NOT EXISTS siliconflow_voice.versions (part text PRIMARY KEY, ve
 
 
 class DatabaseError(Exception):
-    """The database can't be used; the message has no password in it. Not public: its callers raise their own."""
+    """The database can't be used; there is no password in the message. Its callers raise their own errors."""
 
 
 def is_database_url(text: object) -> bool:
@@ -73,8 +74,8 @@ class Address:
 class Database:
     """One connection to a database; a lost one is made anew, and what was under way is done again.
 
-    What is done in a transaction may be done twice, if the connection is lost just as it is committed: it must
-    come to the same.
+    What is done in a transaction may be done twice, if the connection is lost just as it is committed: it
+    must come to the same.
     """
 
     address: Address
@@ -82,6 +83,8 @@ class Database:
     """What it is used for, as the database's administrator sees it."""
     patience: float = 60.0
     """Seconds for which a database that is away, full or read-only is waited for."""
+    problem: str | None = field(default=None, init=False)
+    """Why it is being waited for, without a password; None while it is there."""
     _connection: Connection | None = field(default=None, init=False, repr=False)
     _lock: asyncio.Lock = field(factory=asyncio.Lock, init=False, repr=False)
 
@@ -115,11 +118,15 @@ class Database:
             while True:
                 try:
                     async with asyncio.timeout_at(until):
-                        return await self._once(work)
+                        result = await self._once(work)
                 except psycopg.Error as error:
                     problem, passes = self._describe(error), _passes(error)
                 except TimeoutError:
                     problem, passes = f"The database {self.address.shown} does not answer", False
+                else:
+                    self.problem = None
+                    return result
+                self.problem = problem
                 if not passes or loop.time() + wait > until:
                     break
                 await asyncio.sleep(wait)
@@ -173,9 +180,7 @@ async def connect(address: Address, name: str) -> Connection:
 
 def _passes(error: psycopg.Error) -> bool:
     """Return whether an error may pass by itself: a restart, a failover, a full disk, a deadlock."""
-    return (
-        isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) or error.sqlstate == _READ_ONLY
-    )
+    return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) or error.sqlstate in _PASSING
 
 
 async def _migrate(connection: Connection, part: str, migrations: Sequence[str]) -> None:
