@@ -12,12 +12,11 @@ from attrs import define, field, frozen
 
 from siliconflow_voice.errors import ConfigurationError
 
-__all__ = ["Address", "Connection", "Database", "DatabaseError", "is_database_url"]
+__all__ = ["Address", "Connection", "Database", "DatabaseError"]
 
 T = TypeVar("T")
 Connection: TypeAlias = "psycopg.AsyncConnection[tuple[Any, ...]]"
 
-_SCHEMES = ("postgresql://", "postgres://")
 # Seconds between two attempts to connect, at first and at most.
 _FIRST_WAIT = 0.05
 _LONGEST_WAIT = 1.0
@@ -33,12 +32,7 @@ CREATE TABLE IF NOT EXISTS siliconflow_voice.versions (part text PRIMARY KEY, ve
 
 
 class DatabaseError(Exception):
-    """The database can't be used; there is no password in the message. Its callers raise their own errors."""
-
-
-def is_database_url(text: object) -> bool:
-    """Return whether this is the address of a PostgreSQL database, and not a path."""
-    return isinstance(text, str) and text.lower().startswith(_SCHEMES)
+    """The database can't be used; the message has no password in it. Its callers raise their own."""
 
 
 @frozen

@@ -111,8 +111,8 @@ _KEEP = """
         %(waiting)s, %(wants)s, %(retry)s, %(expects_at)s, %(dies_at)s,
         %(held_back_until)s, %(returns_by)s, NULL, %(granted)s)
     ON CONFLICT (gate, process) DO UPDATE SET (born_at, number, served, in_flight, tokens, waiting, wants,
-        retry, expects_at, dies_at, held_back_until, returns_by, called_at, granted) = (excluded.born_at, excluded.number,
-        excluded.served, excluded.in_flight, excluded.tokens, excluded.waiting, excluded.wants,
+        retry, expects_at, dies_at, held_back_until, returns_by, called_at, granted) = (excluded.born_at,
+        excluded.number, excluded.served, excluded.in_flight, excluded.tokens, excluded.waiting, excluded.wants,
         excluded.retry, excluded.expects_at, excluded.dies_at,
         excluded.held_back_until, excluded.returns_by, NULL, excluded.granted)
 """
