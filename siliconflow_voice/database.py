@@ -165,10 +165,14 @@ async def connect(address: Address, name: str) -> Connection:
         tcp_user_timeout=30_000,
     )
     # A commit that is lost with the server's power would make a voice twice.
-    await connection.execute(
-        "SELECT set_config('synchronous_commit', 'on', false)"
-        " WHERE current_setting('synchronous_commit') = 'off'"
-    )
+    try:
+        await connection.execute(
+            "SELECT set_config('synchronous_commit', 'on', false)"
+            " WHERE current_setting('synchronous_commit') = 'off'"
+        )
+    except BaseException:  # cancelled as well
+        await connection.close()
+        raise
     return connection
 
 

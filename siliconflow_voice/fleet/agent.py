@@ -69,7 +69,6 @@ class _Result:
     played: Played
     beside: list[int]
     gate: int
-    offset: float
 
 
 @define(eq=False)
@@ -221,15 +220,14 @@ class Agent:
         """Make a round: it may be the second time."""
         gate = await self._rows.lock(connection, self._key)
         seen = await self._rows.look(connection, gate)
-        loop_now, entry = _now(), seen.entry
-        offset = seen.now - loop_now
-        limiter = self.limiter
+        entry, limiter = seen.entry, self.limiter
+        self.offset = seen.now - _now()  # the limiter's times go by it
         gate.load(limiter, self._limiters, self._learned, seen.now)
         if entry is not None and entry.number == made.number:
             played = Played(seen.granted, come_at=seen.now)
-            return _Result(entry.born_at, played, list(seen.rivals.waiting), gate.id, offset)
+            return _Result(entry.born_at, played, list(seen.rivals.waiting), gate.id)
         ends = [
-            _end(report, offset)
+            _end(report, self.offset)
             for report in made.reports
             if entry is not None and report.grant.born_at == entry.born_at
         ]
@@ -249,11 +247,11 @@ class Agent:
         )
         left = None if made.leaving else entry
         await self._rows.store(connection, gate, seen, limiter, entry=left, played=played)
-        return _Result(entry.born_at, played, list(seen.rivals.waiting), gate.id, offset)
+        return _Result(entry.born_at, played, list(seen.rivals.waiting), gate.id)
 
     def _apply(self, made: _Round, result: _Result) -> None:
         """Let pass those that were admitted, and plan the next round."""
-        self.gate, self.beside, self.offset = result.gate, result.beside, result.offset
+        self.gate, self.beside = result.gate, result.beside
         if result.born_at != self._born_at:
             self._born_at, self._held, self._reports = result.born_at, 0, []
         granted, now = result.played.granted, _now()

@@ -32,7 +32,7 @@ class SharedGate(Gate):
         return self.agent.trouble
 
     def is_idle(self) -> bool:
-        return self.agent.is_idle
+        return self.agent.is_idle and super().is_idle()
 
     def line(self, turn: int | None = None, tokens: float = 1.0) -> Expectation:
         own = super().line(turn, tokens)
