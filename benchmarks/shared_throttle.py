@@ -58,9 +58,7 @@ async def work(plan: Mapping[str, Any]) -> dict[str, Any]:
                 if asked > end:
                     return
                 try:
-                    voice = await client.upload_voice(
-                        HEAD, custom_name=name, text=TEXT, on_ambiguous="raise"
-                    )
+                    voice = await client.upload_voice(HEAD, custom_name=name, text=TEXT, on_ambiguous="raise")
                 except SiliconFlowError:
                     failed += 1
                 else:
@@ -156,7 +154,9 @@ async def compete(options: argparse.Namespace, database: str | None) -> None:
         results = await run(plans)
         refused = sum(record.refused for record in emulator.requests)
         total = len(emulator.voices)
-    print(f"{'shared' if database else 'plain'}: {total:,} stored in {options.seconds} s, {refused:,} refused")
+    print(
+        f"{'shared' if database else 'plain'}: {total:,} stored in {options.seconds} s, {refused:,} refused"
+    )
     for each in results:
         print(
             f"    {each['name']:10} {each['done']:6,} ({each['done'] / max(total, 1):5.1%})  {each['failed']} failed   waited "

@@ -82,6 +82,7 @@ class SharedThrottle(Throttle):
         except DatabaseError as error:
             problem = str(error)
         if problem is not None:  # outside of the handler: frames below it hold the password
+            await database.close()
             raise ThrottleError(problem)
         self._database = database
         self._rows = Gates(uuid.uuid4().hex)
