@@ -1,4 +1,4 @@
-"""What several processes make of one quota: with one shared throttle, and with plain ones that know of none."""
+"""What several processes make of one quota: with one shared throttle, and with plain ones."""
 
 from __future__ import annotations
 
@@ -123,12 +123,12 @@ async def finish(options: argparse.Namespace, database: str | None) -> None:
         stored = len(emulator.voices)
     seconds = max(result["seconds"] for result in results)
     ideal = (options.uploads - 1) // options.quota * options.window
-    done = sum(each["done"] for each in results)
+    done, failed = (sum(each[what] for each in results) for what in ("done", "failed"))
+    cpu = 1e3 * sum(each["cpu"] for each in results) / max(done, 1)
     print(
-        f"{'shared' if database else 'plain':7} {stored:6,} stored {sum(each['failed'] for each in results):5,} failed "
-        f"{refused:6,} refused ({refused / max(stored + refused, 1):.1%})  {seconds:7.2f} s, ideal {ideal:.1f} s: "
-        f"{seconds / max(ideal, 0.001):5.2f} ×  "
-        f"{1e3 * sum(each['cpu'] for each in results) / max(done, 1):.2f} ms of CPU an upload",
+        f"{'shared' if database else 'plain':7} {stored:6,} stored {failed:5,} failed {refused:6,} refused "
+        f"({refused / max(stored + refused, 1):.1%})  {seconds:7.2f} s, ideal {ideal:.1f} s: "
+        f"{seconds / max(ideal, 0.001):5.2f} ×  {cpu:.2f} ms of CPU an upload",
         flush=True,
     )
 
@@ -159,8 +159,8 @@ async def compete(options: argparse.Namespace, database: str | None) -> None:
     )
     for each in results:
         print(
-            f"    {each['name']:10} {each['done']:6,} ({each['done'] / max(total, 1):5.1%})  {each['failed']} failed   waited "
-            f"{each['p50']:.2f} s, p95 {each['p95']:.2f} s, most {each['most']:.2f} s",
+            f"    {each['name']:10} {each['done']:6,} ({each['done'] / max(total, 1):5.1%})  "
+            f"{each['failed']} failed   waited {each['p50']:.2f} s, p95 {each['p95']:.2f} s, most {each['most']:.2f} s",
             flush=True,
         )
 
@@ -187,7 +187,8 @@ async def unlimited(options: argparse.Namespace, database: str | None) -> None:
                 group.create_task(caller())
         seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
     print(
-        f"{'shared' if database else 'plain':7} {options.uploads / seconds:7,.0f} permits/s, {1e3 * cpu / options.uploads:.3f} ms of CPU each"
+        f"{'shared' if database else 'plain':7} {options.uploads / seconds:7,.0f} permits/s, "
+        f"{1e3 * cpu / options.uploads:.3f} ms of CPU each"
     )
 
 

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from attrs import asdict, field, frozen
+from attrs import asdict, field, fields, frozen
 
 from siliconflow_voice.database import Connection
 from siliconflow_voice.fleet.round import GRACE, Entry, Played, Rival, Rivals
@@ -110,11 +110,12 @@ _KEEP = """
     VALUES (%(gate)s, %(process)s, %(born_at)s, %(number)s, %(served)s, %(in_flight)s, %(tokens)s,
         %(waiting)s, %(wants)s, %(retry)s, %(expects_at)s, %(dies_at)s,
         %(held_back_until)s, %(returns_by)s, NULL, %(granted)s)
-    ON CONFLICT (gate, process) DO UPDATE SET (born_at, number, served, in_flight, tokens, waiting, wants,
-        retry, expects_at, dies_at, held_back_until, returns_by, called_at, granted) = (excluded.born_at,
-        excluded.number, excluded.served, excluded.in_flight, excluded.tokens, excluded.waiting, excluded.wants,
-        excluded.retry, excluded.expects_at, excluded.dies_at,
-        excluded.held_back_until, excluded.returns_by, NULL, excluded.granted)
+    ON CONFLICT (gate, process) DO UPDATE SET
+        (born_at, number, served, in_flight, tokens, waiting, wants, retry, expects_at, dies_at,
+            held_back_until, returns_by, called_at, granted)
+        = (excluded.born_at, excluded.number, excluded.served, excluded.in_flight, excluded.tokens,
+            excluded.waiting, excluded.wants, excluded.retry, excluded.expects_at, excluded.dies_at,
+            excluded.held_back_until, excluded.returns_by, NULL, excluded.granted)
 """
 _GO = "DELETE FROM siliconflow_voice.throttle_processes WHERE gate = %(gate)s AND process = %(process)s"
 _CALL = "SELECT pg_notify(%(channel)s, %(payload)s)"
@@ -206,7 +207,7 @@ class Gates:
         rivals = Rivals(few, _rival(first), _rival(leader), waiting, processes)
         entry, granted = None, []
         if own is not None:
-            entry = Entry(**{name: own[name] for name in Entry.__slots__ if name in own})
+            entry = Entry(**{each.name: own[each.name] for each in fields(Entry)})
             granted = [loaded(each, (Admission, Permit), 0.0) for each in json.loads(own["granted"])]
         return Seen(now, shift, (requests, tokens), entry, granted, rivals)
 
