@@ -160,7 +160,8 @@ async def compete(options: argparse.Namespace, database: str | None) -> None:
     for each in results:
         print(
             f"    {each['name']:10} {each['done']:6,} ({each['done'] / max(total, 1):5.1%})  "
-            f"{each['failed']} failed   waited {each['p50']:.2f} s, p95 {each['p95']:.2f} s, most {each['most']:.2f} s",
+            f"{each['failed']} failed   waited {each['p50']:.2f} s, p95 {each['p95']:.2f} s, "
+            f"most {each['most']:.2f} s",
             flush=True,
         )
 

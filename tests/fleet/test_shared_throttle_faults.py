@@ -125,9 +125,11 @@ async def test_a_bulk_run_ends_when_the_patience_ends(own_server: Postgres, emul
         SharedThrottle(own_server.create(), patience=0.3) as throttle,
         VoiceClient("sk-test", base_url=emulator.base_url, throttle=throttle) as client,
     ):
+        outcomes = upload_many(client, uploads, concurrency=2)
+        await anext(outcomes)
+        await asyncio.to_thread(own_server.stop)
         with pytest.raises(ThrottleError):
-            async for _ in upload_many(client, uploads, concurrency=2):
-                await asyncio.to_thread(own_server.stop)
+            _ = [outcome async for outcome in outcomes]
     assert len(emulator.voices) < 50
 
 
@@ -181,7 +183,7 @@ async def test_what_is_refused_for_good_is_an_error_at_once(
     async with SharedThrottle(database_url) as throttle:
         await pass_through(throttle)
         postgres_server.execute("DROP TABLE siliconflow_voice.throttle_gates", database_url)
-        with pytest.raises(ThrottleError, match='"siliconflow_voice.throttle_gates" does not exist'):
+        with pytest.raises(ThrottleError, match=r'throttle_gates" does not exist'):
             await entered(throttle)
 
 
