@@ -19,6 +19,10 @@ from support.postgres import Postgres
 from support.sharing import entered, gate_of, holding, pass_through, until
 
 from siliconflow_voice import (
+    APIConnectionError,
+    AttemptEvent,
+    Event,
+    OverloadedError,
     RetryPolicy,
     SiliconFlowError,
     ThrottleError,
@@ -117,6 +121,37 @@ async def test_a_call_without_a_deadline_fails_when_the_patience_ends(
         assert caught.value.attempts == ()
         await asyncio.to_thread(own_server.start)
         await client.list_voices()
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "attempts"),
+    [
+        (Fault.return_status(503), ThrottleError, 1),
+        (Fault.drop_answer(), APIConnectionError, 1),  # which says that the voice may be stored
+    ],
+    ids=["refused", "unknown"],
+)
+async def test_what_was_tried_before_the_database_went_is_told(
+    own_server: Postgres, fault: Fault, error: type[SiliconFlowError], attempts: int
+) -> None:
+    def stop(event: Event) -> None:
+        if isinstance(event, AttemptEvent) and event.operation == "upload_voice":
+            own_server.stop()
+
+    retry = RetryPolicy(deadline=1.0, wait_initial=0.001)
+    async with (
+        Emulator(faults=[fault]) as emulator,
+        SharedThrottle(own_server.create()) as throttle,
+        VoiceClient(
+            "sk-test", base_url=emulator.base_url, throttle=throttle, retry=retry, on_event=stop
+        ) as client,
+    ):
+        with pytest.raises(error) as caught:
+            await client.upload_voice(
+                recordings.SPEECH, custom_name="narrator", text="慢工出细活", on_ambiguous="retry"
+            )
+        assert len(caught.value.attempts) == attempts
+        assert (type(caught.value.__cause__) is OverloadedError) == (error is ThrottleError)
 
 
 async def test_a_bulk_run_ends_when_the_patience_ends(own_server: Postgres, emulator: Emulator) -> None:
