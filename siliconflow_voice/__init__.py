@@ -11,9 +11,17 @@ from siliconflow_voice.api.requests import Encoding
 from siliconflow_voice.audio.checks import AudioLimits
 from siliconflow_voice.audio.formats import AudioFacts
 from siliconflow_voice.audio.inspection import inspect_audio
+from siliconflow_voice.audio.remote.policy import RemoteAudio
 from siliconflow_voice.audio.source import Audio, AudioSource
 from siliconflow_voice.calls.draining import Drained
-from siliconflow_voice.calls.events import AttemptEvent, Event, OutcomeEvent, QueueEvent, WaitEvent
+from siliconflow_voice.calls.events import (
+    AttemptEvent,
+    Event,
+    OutcomeEvent,
+    QueueEvent,
+    SettleEvent,
+    WaitEvent,
+)
 from siliconflow_voice.calls.retry import RetryPolicy
 from siliconflow_voice.calls.settings import ClientOptions
 from siliconflow_voice.client import VoiceClient
@@ -98,8 +106,10 @@ __all__ = [
     "QuotaExhaustedError",
     "RateLimitError",
     "RealNameRequiredError",
+    "RemoteAudio",
     "RetryPolicy",
     "ServerError",
+    "SettleEvent",
     "SiliconFlowError",
     "SourceChangedError",
     "SourceConsumedError",

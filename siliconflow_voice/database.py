@@ -32,7 +32,7 @@ CREATE TABLE IF NOT EXISTS siliconflow_voice.versions (part text PRIMARY KEY, ve
 
 
 class DatabaseError(Exception):
-    """The database can't be used; the message has no password in it. Its callers raise their own."""
+    """Why the database can't be used, without its password: for the error that the caller raises."""
 
 
 @frozen
@@ -63,6 +63,10 @@ class Address:
         where = f"{host or ''}{f':{port}' if port else ''}"
         return cls(url, f"postgresql://{where}/{name or ''}")
 
+    def unusable(self, why: str) -> str:
+        """Return a message that says that the database can't be used."""
+        return f"The database {self.shown} can't be used: {why}"
+
 
 @define(eq=False)
 class Database:
@@ -78,7 +82,7 @@ class Database:
     patience: float = 60.0
     """Seconds for which a database that is away, full or read-only is waited for."""
     problem: str | None = field(default=None, init=False)
-    """Why it is being waited for, without a password; None while it is there."""
+    """Why it can't be used, without a password; None while it can."""
     _connection: Connection | None = field(default=None, init=False, repr=False)
     _lock: asyncio.Lock = field(factory=asyncio.Lock, init=False, repr=False)
 
@@ -110,16 +114,19 @@ class Database:
         until, wait = loop.time() + self.patience, _FIRST_WAIT
         async with self._lock:
             while True:
+                timer = asyncio.timeout_at(until)
                 try:
-                    async with asyncio.timeout_at(until):
+                    async with timer:
                         result = await self._once(work)
                 except psycopg.Error as error:
                     problem, passes = self._describe(error), _passes(error)
                 except TimeoutError:
-                    problem, passes = f"The database {self.address.shown} does not answer", False
+                    problem, passes = "", False
                 else:
                     self.problem = None
                     return result
+                if timer.expired():  # which psycopg may have made an error of its own of
+                    problem, passes = "the database does not answer", False
                 self.problem = problem
                 if not passes or loop.time() + wait > until:
                     break
@@ -139,13 +146,14 @@ class Database:
         try:
             async with self._connection.transaction():
                 return await work(self._connection)
-        finally:
-            if self._connection.broken or self._connection.closed:
-                self._connection = None
+        except BaseException:
+            # Whatever was under way on it, the next begins anew.
+            await self.close()
+            raise
 
-    def _describe(self, error: psycopg.Error) -> str:
-        said = " ".join(str(error).split()) or type(error).__name__
-        return f"The database {self.address.shown} can't be used: {said:.500}"
+    @staticmethod
+    def _describe(error: psycopg.Error) -> str:
+        return (" ".join(str(error).split()) or type(error).__name__)[:500]
 
 
 async def connect(address: Address, name: str) -> Connection:
@@ -196,7 +204,7 @@ async def _migrate(connection: Connection, part: str, migrations: Sequence[str])
     version = row[0] if row else 0
     if version > len(migrations):
         raise DatabaseError(
-            f"The database's tables for the {part} are of version {version}, and this release knows "
+            f"its tables for the {part} are of version {version}, and this release knows "
             f"{len(migrations)}: upgrade siliconflow-voice"
         )
     for migration in migrations[version:]:

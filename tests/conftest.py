@@ -8,11 +8,16 @@ import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
+from hypothesis import settings
 from support import postgres as postgresql
 from support.hurried_time import HurriedLoop
 
 from siliconflow_voice import RetryPolicy, VoiceClient
 from siliconflow_voice.emulator import Emulator
+
+# How long an example takes says nothing on a machine that does something else besides.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 pytest_plugins = ["siliconflow_voice.emulator.pytest_plugin"]
 

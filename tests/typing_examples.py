@@ -35,7 +35,9 @@ from siliconflow_voice import (
     QueueEvent,
     QuotaExhaustedError,
     RateLimitError,
+    RemoteAudio,
     RetryPolicy,
+    SettleEvent,
     SiliconFlowError,
     Throttle,
     Timeouts,
@@ -100,6 +102,13 @@ async def audio_comes_in_many_kinds(client: VoiceClient, path: Path, reader: aio
             assert_type(voice, Voice)
         await client.upload_voice(file, custom_name="narrator", text="慢工出细活")
         await client.upload_voice(samples(), custom_name="narrator", text="慢工出细活")
+    remote = RemoteAudio(
+        hosts=["a.example"], schemes=("https", "s3"), max_redirects=0, timeout=5, private=True
+    )
+    assert_type(RemoteAudio("a.example").hosts, tuple[str, ...])
+    await client.upload_voice(
+        AudioSource.url("https://a.example/b", remote=remote), custom_name="narrator", text="慢工出细活"
+    )
     source = AudioSource.of("narrator.mp3")
     assert_type(source, AudioSource)
     assert_type(source.replayable, bool)
@@ -140,6 +149,8 @@ def told(event: Event) -> str:
             return f"{operation} {attempt.number}"
         case QueueEvent(seconds=seconds, ahead=ahead):
             return f"{seconds:.1f} s behind {ahead} others"
+        case SettleEvent(seconds=seconds, uploads=uploads):
+            return f"{seconds:.1f} s for {uploads}"
         case WaitEvent(seconds=seconds, error=error):
             assert_type(error, SiliconFlowError)
             return f"{seconds:.1f} s because of {error}"

@@ -76,7 +76,7 @@ class Claiming:
     async def begins(self, entry: Entry, *, first: bool) -> None:  # noqa: ARG002 - each time: it may have been taken over
         if not await self.journal.intend(entry):
             raise ClaimLostError(
-                f"{entry.custom_name} was taken over by another run, since this one could not reach the journal"
+                f"{entry.custom_name} was taken over by another run: this one could not reach the journal"
             )
 
     async def done(self, entry: Entry, voice: Voice) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
@@ -35,6 +35,7 @@ class OpenJournal(Protocol):
     def leave(self) -> None: ...
     async def close(self) -> None: ...
     async def begin(self, uploader: Uploader, settle: float) -> RunJournal: ...
+    async def end_run(self) -> None: ...
     async def counts(self) -> dict[str, int]: ...
     async def page(self, after: int, size: int) -> list[tuple[int, Record]]: ...
     async def decide(self, sha256: str, custom_name: str, uri: str | None) -> bool: ...
@@ -212,6 +213,9 @@ class Journal:
             yield await opened.begin(uploader, settle)
         finally:
             self._claimed = False
+            # Where it can't be recorded, the run counts as one that was killed.
+            with suppress(JournalError):
+                await opened.end_run()
 
     def _open_journal(self) -> OpenJournal:
         if self._opened is None:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from math import inf
 
 from attrs import define
 
-from siliconflow_voice.bulk.postgres import PostgresJournal
+from siliconflow_voice.bulk.postgres import Account, PostgresJournal
 from siliconflow_voice.bulk.resume import Listed, check_account, fingerprint_of, old_ones, resolve
-from siliconflow_voice.bulk.store import LastRun
 from siliconflow_voice.errors import AmbiguousUploadError, JournalError, SiliconFlowError
 from siliconflow_voice.models import Voice
 from siliconflow_voice.threads import OwnThread
@@ -42,17 +40,17 @@ class Lookups:
         """
         settings, journal = self.uploader.settings, self.journal
         address = str(settings.base_url)
-        account = await journal.last_run()
+        account = await journal.account()
         while account is None:
             if await journal.begin_lookup():
                 try:
-                    if await journal.last_run() is None:
+                    if await journal.account() is None:
                         await self._begin_account(address)
                 finally:
                     await journal.end_lookup()
             else:
                 await asyncio.sleep(_POLL)
-            account = await journal.last_run()
+            account = await journal.account()
         if account.address != address:
             raise JournalError(
                 f"The journal {journal.shown} records uploads to {account.address}, not to {address}"
@@ -101,8 +99,8 @@ class Lookups:
             return None
         voices = [Voice(uri, record.model, record.custom_name, record.text) for uri in candidates]
         return AmbiguousUploadError(
-            f"The upload's answer was lost, and its voice can't be told apart: {len(voices)} of the account's "
-            f"voices could be its own or another upload's",
+            f"The upload's answer was lost, and its voice can't be told apart: {len(voices)} of the "
+            f"account's voices could be its own or another upload's",
             candidates=tuple(voices),
         )
 
@@ -113,10 +111,10 @@ class Lookups:
             unknown = await journal.to_look_up()
             names = frozenset(record.custom_name for record in unknown)
             _, voices = await self._list(names, until, part_of_another=part_of_another)
-            # An upload under way may have made one of them: first these, and then what was recorded meanwhile.
+            # An upload under way may have made one of them: first these, then what was recorded meanwhile.
             rivals = await journal.rivals(names, [record.key for record in unknown])
             others = await journal.uris_of(names)
-            account = await journal.last_run()
+            account = await journal.account()
             with OwnThread("lookup") as thread:
                 before = b"" if account is None else account.before
                 old = await thread.run(old_ones, before, [voice.uri for voice in voices])
@@ -137,14 +135,12 @@ class Lookups:
 
     async def _begin_account(self, address: str) -> None:
         """Record whose journal it is, and which voices are there before."""
-        settings = self.uploader.settings
         listed, _ = await self._list(frozenset(), None)
-        salt, deadline = secrets.token_bytes(16), settings.retry.deadline
         with OwnThread("listing") as thread:
             before = await thread.run(listed.before, ())
-        fingerprint = fingerprint_of(settings.api_key, salt)
-        run = LastRun(address, salt, fingerprint, inf if deadline is None else deadline, before)
-        await self.journal.begin_account(run)
+        account = Account(address, secrets.token_bytes(16), before)
+        fingerprint = fingerprint_of(self.uploader.settings.api_key, account.salt)
+        await self.journal.begin_account(account, fingerprint)
 
     async def _list(
         self, names: frozenset[str], until: float | None, *, part_of_another: bool = False

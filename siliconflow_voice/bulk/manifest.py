@@ -16,6 +16,7 @@ from attrs import field, frozen
 from siliconflow_voice.api.requests import Encoding
 from siliconflow_voice.audio.pool import ReadPool
 from siliconflow_voice.audio.readings import Reading
+from siliconflow_voice.audio.remote.policy import RemoteAudio
 from siliconflow_voice.audio.source import AudioSource
 from siliconflow_voice.bulk.lines import check_encoding, trim
 from siliconflow_voice.bulk.paths import ListedSource
@@ -23,7 +24,7 @@ from siliconflow_voice.bulk.rows import NEEDED, OPTIONAL, Row, check_format, rea
 from siliconflow_voice.errors import ConfigurationError, InvalidUploadError
 from siliconflow_voice.threads import OwnThread
 from siliconflow_voice.uploads.values import DEFAULT_MODEL, VoiceUpload
-from siliconflow_voice.validation import check_choice
+from siliconflow_voice.validation import check_choice, check_kind
 
 __all__ = ["Manifest", "ManifestUpload", "Refused"]
 
@@ -33,7 +34,9 @@ _ROWS_AT_ONCE = 256
 _CHARACTERS_AT_ONCE = 1 << 20
 _MOST_NAMES = 1000
 
-_URL = re.compile(r"[a-z][a-z0-9+.-]+://|data:", re.IGNORECASE)
+_URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+_DATA = re.compile("data:", re.IGNORECASE)
+_SAVE_IT = "download it first, and put the path of the file here"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -58,11 +61,12 @@ class Manifest:
             async for outcome in outcomes:
                 print(outcome.upload.line, outcome.voice or outcome.error)
 
-    Its columns are ``audio`` (a path), ``custom_name``, ``text``, and, if they are there, ``model`` and
-    ``encoding``, where an empty cell means the default; others are ignored. The first row of a CSV file or of
-    a sheet names them; in a JSON Lines file, each line is an object. Rows without any value are skipped. The
-    file is read as the uploads are consumed, in a thread of its own, and never held as a whole; but for a
-    workbook, which is read by python-calamine (in the extra ``cli``) and held as long as it is read.
+    Its columns are ``audio`` (a path, or an address that *remote* allows), ``custom_name``, ``text``, and, if
+    they are there, ``model`` and ``encoding``, where an empty cell means the default; others are ignored. The
+    first row of a CSV file or of a sheet names them; in a JSON Lines file, each line is an object. Rows
+    without any value are skipped. The file is read as the uploads are consumed, in a thread of its own, and
+    never held as a whole; but for a workbook, which is read by python-calamine (in the extra ``cli``) and
+    held as long as it is read.
 
     A row that is wrong is yielded all the same, and fails as an upload, with an :class:`InvalidUploadError`
     that names the column, or ``manifest`` if it is wrong as a whole. A file that can't be read, or whose
@@ -77,12 +81,15 @@ class Manifest:
         allow_outside: Whether audio may be anywhere. Otherwise, a path that leads out of the folder, from
             the top, by ``..`` or through a link, fails: whoever writes a manifest must not get other files
             of this machine sent.
+        remote: The hosts that ``audio`` may be fetched from, where it is an address. Otherwise, a row with
+            an address fails.
         model: For rows without one.
         upload_encoding: For rows without an ``encoding``.
 
     Raises:
         InvalidUploadError: The kind of file is not supported, or *upload_encoding* is invalid.
-        ConfigurationError: *path* is not a path, or *encoding* not a text encoding.
+        ConfigurationError: *path* is not a path, *encoding* not a text encoding, or *remote* not a
+            RemoteAudio.
     """
 
     def __init__(
@@ -92,17 +99,20 @@ class Manifest:
         encoding: str = "utf-8",
         root: str | os.PathLike[str] | None = None,
         allow_outside: bool = False,
+        remote: RemoteAudio | None = None,
         model: str = DEFAULT_MODEL,
         upload_encoding: Encoding = "multipart",
     ) -> None:
         check_encoding(encoding)
         check_choice("upload_encoding", upload_encoding, Encoding)
+        check_kind("remote", remote, RemoteAudio, or_none=True)
         self.path = _path("path", path)
         """The file, as it was given."""
         check_format(self.path)
         self._encoding = encoding
         self._root = Path(self.path).parent if root is None else Path(_path("root", root))
         self._allow_outside = allow_outside
+        self._remote = remote
         self._defaults = {"model": model, "encoding": upload_encoding}
         self._names = dict[str, None]()
 
@@ -181,11 +191,8 @@ class Manifest:
             else:
                 text = cast("str", value)
                 texts[column] = text if column == "text" else trim(text)
-        if "audio" in texts and (problem := _no_path(texts["audio"])):
-            problems.insert(0, ("audio", problem))
-        audio = Refused(self._where(row), problems) if problems else self._audio(texts["audio"])
         return ManifestUpload(
-            audio,
+            self._audio(row, texts.get("audio"), problems),
             texts.get("custom_name", ""),
             texts.get("text", ""),
             texts.get("model") or self._defaults["model"],
@@ -194,21 +201,48 @@ class Manifest:
             cells={"audio": _SURROGATE.sub("\ufffd", row.raw)} if row.problem else _cells(row.values),
         )
 
-    def _audio(self, name: str) -> AudioSource:
-        return ListedSource(name, self._root, confined=not self._allow_outside)
+    def _audio(self, row: Row, name: str | None, problems: list[tuple[str, str]]) -> AudioSource:
+        """Return the audio of a row, in which there may be problems already."""
+        audio, rule = None, ""
+        if name is not None:
+            try:
+                audio = self._recording(name)
+            except InvalidUploadError as error:
+                problems.insert(0, ("audio", error.reason))
+                rule = error.rule
+        return Refused(self._where(row), problems, rule) if audio is None or problems else audio
+
+    def _recording(self, name: str) -> AudioSource:
+        """Return the recording that a row names.
+
+        Raises:
+            InvalidUploadError: Of ``audio``: it is not a path, and not an address that is allowed.
+        """
+        if not name:
+            raise InvalidUploadError("audio", "is empty; it must be the path of a recording", rule="empty")
+        if _DATA.match(name):
+            raise InvalidUploadError("audio", f"is a URL: {_SAVE_IT}", rule="address")
+        if not _URL.match(name):
+            return ListedSource(name, self._root, confined=not self._allow_outside)
+        if self._remote is None:
+            reason = f"is a URL: allow its host with --allow-host or Manifest(remote=…), or {_SAVE_IT}"
+            raise InvalidUploadError("audio", reason, rule="host")
+        return AudioSource.url(name, remote=self._remote)
 
 
 class Refused(AudioSource):
     """The audio of a row that is wrong: it can't be read, and its error is the row's."""
 
-    def __init__(self, where: str, problems: list[tuple[str, str]]) -> None:
+    def __init__(self, where: str, problems: list[tuple[str, str]], rule: str = "") -> None:
         super().__init__(filename=where, content_type=None)
+        self._rule = rule
         self.problems = problems
         """Columns and their problems; the column is empty where the row is wrong as a whole."""
 
     def reading(self, pool: ReadPool) -> Reading:  # noqa: ARG002 - there is nothing to read
         column, problem = self.problems[0]
-        raise InvalidUploadError(column or "manifest", problem if column else f"{self.filename} {problem}")
+        reason = problem if column else f"{self.filename} {problem}"
+        raise InvalidUploadError(column or "manifest", reason, rule=self._rule)
 
 
 def _path(name: str, path: object) -> str:
@@ -238,13 +272,6 @@ def _kind_of(value: object) -> str:
             return f"a date or a time ({value})"
         case _:
             return f"a {type(value).__name__} ({value!s:.40})"
-
-
-def _no_path(audio: str) -> str:
-    """Return what keeps a text from being a path, or an empty string."""
-    if not audio:
-        return "is empty; it must be the path of a recording"
-    return "is a URL: download it first, and put the path of the file here" if _URL.match(audio) else ""
 
 
 def _cells(values: Mapping[str, object]) -> dict[str, str]:

@@ -15,12 +15,12 @@ from attrs import define, field, frozen
 
 from siliconflow_voice.bulk import statements as sql
 from siliconflow_voice.bulk.alone import OneAtATime
-from siliconflow_voice.bulk.store import Entry, LastRun, Record
+from siliconflow_voice.bulk.store import Entry, Record
 from siliconflow_voice.database import Address, Connection, Database, DatabaseError
 from siliconflow_voice.errors import APIStatusError, JournalError, SiliconFlowError
 from siliconflow_voice.models import Failure, Voice
 
-__all__ = ["Claim", "PostgresJournal"]
+__all__ = ["Account", "Claim", "PostgresJournal"]
 
 Rows: TypeAlias = "list[tuple[Any, ...]]"
 
@@ -38,6 +38,18 @@ class Claim:
     record: Record
     mine: bool
     """Whether this run has it; otherwise it has its voice, or another run is at it."""
+
+
+@frozen
+class Account:
+    """Whose journal it is."""
+
+    address: str
+    """The API's, which the uploads are sent to."""
+    salt: bytes = field(repr=False)
+    """For the fingerprints of its keys."""
+    before: bytes = field(repr=False)
+    """The uris that it had when the first run began, as hashes."""
 
 
 @frozen
@@ -75,7 +87,7 @@ class PostgresJournal:
     _orders: list[_Order] = field(factory=list[_Order], init=False, repr=False)
     _wake: asyncio.Event = field(factory=asyncio.Event, init=False, repr=False)
     _leaving: bool = field(default=False, init=False)
-    _failed: DatabaseError | None = field(default=None, init=False)
+    _failed: Exception | None = field(default=None, init=False)
     _tasks: list[asyncio.Task[None]] = field(factory=list[asyncio.Task[None]], init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -110,24 +122,26 @@ class PostgresJournal:
 
     # --- a run
 
-    async def last_run(self) -> LastRun | None:
-        """Return what the account's first run left, or None if there was none."""
+    async def account(self) -> Account | None:
+        """Return whose journal it is, or None if there was no run yet."""
         row = await self._row(sql.ACCOUNT)
-        return None if row is None else LastRun(row[0], row[1], b"", row[2], row[3])
+        return None if row is None else Account(*row)
+
+    async def end_run(self) -> None:
+        """Do nothing: that its process lives is what counts, and not a run."""
 
     async def knows(self, fingerprint: bytes) -> bool:
         """Return whether a key with this fingerprint was found to be the account's."""
         return bool(await self._ask(sql.KNOWS, fingerprint=fingerprint))
 
-    async def begin_account(self, run: LastRun) -> None:
+    async def begin_account(self, account: Account, fingerprint: bytes) -> None:
         """Record whose journal it is, unless that is recorded."""
         await self._ask(
             sql.BEGIN_ACCOUNT,
-            address=run.address,
-            salt=run.salt,
-            deadline=run.deadline,
-            before=run.before,
-            fingerprint=run.fingerprint,
+            address=account.address,
+            salt=account.salt,
+            before=account.before,
+            fingerprint=fingerprint,
         )
 
     async def trust(self, fingerprint: bytes) -> None:
@@ -312,7 +326,7 @@ class PostgresJournal:
             orders.sort(key=lambda order: order[0].key)
             try:
                 results = await self._database.transact(partial(_carry_out, orders))
-            except DatabaseError as error:
+            except Exception as error:  # noqa: BLE001 - raised to all waiting callers
                 # What comes later may depend on it.
                 self._failed = error
                 self._refuse(error, [*orders, *self._orders])
@@ -343,15 +357,16 @@ class PostgresJournal:
     async def _deregister(self, connection: Connection) -> None:
         await connection.execute(sql.DEREGISTER.encode(), self._values())
 
-    def _refuse(self, error: DatabaseError, orders: Iterable[_Order]) -> None:
+    def _refuse(self, error: Exception, orders: Iterable[_Order]) -> None:
         for _, order in orders:
             if not order.done():
                 order.set_exception(self._again(error))
                 order.exception()  # a heartbeat is not waited for
 
-    def _again(self, error: DatabaseError) -> JournalError:
+    def _again(self, error: Exception) -> JournalError:
         """Make an error for one waiting call: tracebacks grow on errors that are shared."""
-        return JournalError(f"The journal can't be used: {error}")
+        what = str(error) if isinstance(error, DatabaseError) else repr(error)
+        return JournalError(f"The journal {self.shown} can't be used: {what}")
 
 
 async def _carry_out(orders: Collection[_Order], connection: Connection) -> list[Rows]:

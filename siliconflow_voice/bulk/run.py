@@ -51,8 +51,8 @@ def upload_many(
             client's throttle decides how many are sent.
         journal: A :class:`Journal` that is open, a path for one that is this run's alone, or the URL of a
             PostgreSQL database for one that any number of runs share.
-        settle: Seconds to wait, when resuming, before an upload that is missing from the voice list is sent
-            again.
+        settle: Seconds that have to be over since the last run's end, before an upload of that run which is
+            missing from the voice list is sent again. A wait for that is a :class:`SettleEvent`.
 
     Raises:
         SiliconFlowError: What stops the run; before anything is sent, if the account can't be listed for a

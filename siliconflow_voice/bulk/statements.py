@@ -21,7 +21,6 @@ CREATE TABLE siliconflow_voice.account (
     only_one boolean PRIMARY KEY DEFAULT true CHECK (only_one),
     address text NOT NULL,
     salt bytea NOT NULL,
-    deadline float8 NOT NULL,
     before bytea NOT NULL
 );
 CREATE TABLE siliconflow_voice.lookups (owner uuid);
@@ -79,12 +78,12 @@ UPDATE siliconflow_voice.runs SET alive_at = clock_timestamp(), until = clock_ti
 
 # --- the account
 
-ACCOUNT = "SELECT address, salt, deadline, before FROM siliconflow_voice.account"
+ACCOUNT = "SELECT address, salt, before FROM siliconflow_voice.account"
 KNOWS = "SELECT true FROM siliconflow_voice.keys WHERE fingerprint = %(fingerprint)s"
 BEGIN_ACCOUNT = """
 WITH begun AS (
-    INSERT INTO siliconflow_voice.account (address, salt, deadline, before)
-    VALUES (%(address)s, %(salt)s, %(deadline)s, %(before)s) ON CONFLICT DO NOTHING RETURNING true
+    INSERT INTO siliconflow_voice.account (address, salt, before)
+    VALUES (%(address)s, %(salt)s, %(before)s) ON CONFLICT DO NOTHING RETURNING true
 )
 INSERT INTO siliconflow_voice.keys SELECT %(fingerprint)s FROM begun ON CONFLICT DO NOTHING
 """

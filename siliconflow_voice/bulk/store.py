@@ -16,7 +16,10 @@ from attrs import Factory, define, field, fields, frozen
 from siliconflow_voice.bulk.journal_file import Files, check_files, connect, journal_errors
 from siliconflow_voice.errors import JournalError
 
-__all__ = ["Entry", "LastRun", "Record", "State", "Store"]
+__all__ = ["BEAT", "Entry", "LastRun", "Record", "State", "Store"]
+
+BEAT = 1.0
+"""Seconds between two records of a run that goes on."""
 
 State: TypeAlias = Literal["pending", "unknown", "uploaded", "recovered", "failed"]
 
@@ -111,17 +114,17 @@ class LastRun:
     salt: bytes = field(repr=False)
     fingerprint: bytes = field(repr=False)
     """Of the key, with the salt."""
-    deadline: float
-    """Seconds for which an upload could be under way; infinite, where nothing bounds that."""
+    alive_at: float
+    """Seconds since 1970: when it ended, or, if it was killed, up to a second after that."""
     before: bytes = field(repr=False)
     """The uris that the account had when that run began, as hashes."""
 
 
-_FACTS: dict[str, type | tuple[type, ...]] = {
+_FACTS: dict[str, type] = {
     "address": str,
     "salt": bytes,
     "fingerprint": bytes,
-    "deadline": (float, int),
+    "alive_at": float,
     "before": bytes,
 }
 
@@ -133,6 +136,13 @@ class Store:
     path: Path
     _connection: sqlite3.Connection
     _files: Files = field(factory=dict[str, Any])
+    _alive_at: float | None = field(default=None, init=False)
+    """What is recorded of the run that goes on, or None if there is none."""
+
+    @property
+    def running(self) -> bool:
+        """Whether a run goes on, which is to be recorded about every second: one that is killed can't."""
+        return self._alive_at is not None
 
     @classmethod
     def open(cls, path: Path) -> Store:
@@ -179,7 +189,7 @@ class Store:
         return LastRun(**facts)
 
     def begin_run(self, run: LastRun, found: Mapping[bytes, str], absent: Iterable[bytes]) -> None:
-        """Record a run's beginning, and what became of the unknown uploads.
+        """Record a run's beginning, and what became of the unknown uploads; it goes on until it is ended.
 
         Args:
             run: What the next run is left.
@@ -195,6 +205,24 @@ class Store:
             )
         facts = [(attribute.name, getattr(run, attribute.name)) for attribute in fields(LastRun)]
         self._connection.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", facts)
+        self._alive_at = run.alive_at
+
+    def beat(self) -> None:
+        """Record that the run goes on, if one does, and that was not recorded for a second."""
+        until = time.time() + BEAT
+        # A clock that was set back is followed too.
+        if self._alive_at is not None and abs(until - self._alive_at) >= BEAT:
+            self._record_alive(until)
+
+    def end_run(self) -> None:
+        """Record that the run has ended, if one goes on."""
+        if self._alive_at is not None:
+            self._record_alive(time.time())
+            self._alive_at = None
+
+    def _record_alive(self, at: float) -> None:
+        self._alive_at = at
+        self._connection.execute("UPDATE facts SET value = ? WHERE name = 'alive_at'", (at,))
 
     def find(self, key: bytes) -> Record | None:
         """Return what is known of an upload, or None."""

@@ -12,11 +12,12 @@ from cyclopts import Group, Parameter
 from cyclopts.validators import Number
 
 from siliconflow_voice.api.requests import Encoding
+from siliconflow_voice.audio.remote.policy import RemoteAudio
 from siliconflow_voice.bulk.checking import CheckReport, Problem, check_manifest
 from siliconflow_voice.bulk.manifest import Manifest
 from siliconflow_voice.cli.exits import ALL_DONE, SOME_FAILED, Interruption
 from siliconflow_voice.cli.files import Files
-from siliconflow_voice.cli.options import Connection, Count, Flag, MaybeCount
+from siliconflow_voice.cli.options import Connection, Count, Flag, MaybeCount, Several
 from siliconflow_voice.cli.outputs import Outputs
 from siliconflow_voice.cli.progress import progress_on
 from siliconflow_voice.cli.run import Run, conclude
@@ -50,22 +51,35 @@ class Rows:
     """Folder that audio paths are relative to and must stay in (default: the manifest's folder)."""
     allow_outside: Flag = False
     """Allow audio paths that lead out of that folder (default: off; such rows fail)."""
+    allow_host: Several = ()
+    """Fetch audio from this host, or for object storage from this bucket, where the manifest has an address;
+    can be repeated (default: none; such rows fail)."""
+    allow_scheme: Several = ("https",)
+    """Fetch it by this scheme, such as s3 or http; can be repeated (default: https)."""
+    allow_private: Flag = False
+    """Fetch it also from this machine and private networks (default: off; such rows fail)."""
 
     def of(self, manifest: Path) -> Manifest:
         """Return the rows of a manifest.
 
         Raises:
             InvalidUploadError: It is not a supported kind of table.
-            ConfigurationError: The encoding of its text is unknown.
+            ConfigurationError: The encoding of its text is unknown, or a host or a scheme is not one.
         """
         return Manifest(
             manifest,
             encoding=self.manifest_encoding,
             root=self.root,
             allow_outside=self.allow_outside,
+            remote=self._remote(),
             model=self.model,
             upload_encoding=self.encoding,
         )
+
+    def _remote(self) -> RemoteAudio | None:
+        if not self.allow_host:
+            return None
+        return RemoteAudio(self.allow_host, self.allow_scheme, private=self.allow_private)
 
 
 @Parameter(name="*", group=Group("Limits", sort_key=3))
@@ -123,7 +137,7 @@ async def bulk(
     json
         Print one JSON object per outcome and one at the end, for programs (default: off).
     settle
-        Seconds to wait, when resuming, before an upload that is missing from the voice list is sent again.
+        Seconds after the end of the run before until an upload of it that the voice list lacks is sent again.
     files
         What it writes.
     rows
@@ -144,8 +158,8 @@ async def bulk(
     outputs = Outputs(results=files.results, failures=failures, columns=source.columns)
     stats, interruption = Stats(total), Interruption()
     progress = progress_on(stdout, stats, manifest, failures=failures, as_json=json)
-    client = connection.client(throttle=limits.throttle(), on_event=stats.event)
     run = Run(source, outputs, stats, progress, stdout, interruption)
+    client = connection.client(throttle=limits.throttle(), on_event=run.event)
     with interruption.at_signals():
         async with client:
             ended = await run.carry_out(client, journal, concurrency=2 * limits.concurrency, settle=settle)

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from attrs import frozen
 
+from siliconflow_voice.audio.wording import without_secrets
 from siliconflow_voice.bulk.manifest import ManifestUpload
 from siliconflow_voice.bulk.tables import TableWriter, is_table_of, table_format
 from siliconflow_voice.cli.terminal import shortened
@@ -33,7 +34,7 @@ def as_row(outcome: UploadOutcome) -> dict[str, Any]:
     trace_id = error.trace_id if isinstance(error, APIStatusError) else None
     return {
         "line": upload.line,
-        "audio": upload.cells.get("audio", ""),
+        "audio": without_secrets(upload.cells.get("audio", "")),
         "custom_name": upload.custom_name,
         "text": upload.text,
         "model": upload.model,

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 from attrs import define, field, frozen
 
-from siliconflow_voice.calls.events import AttemptEvent, Event
+from siliconflow_voice.calls.events import AttemptEvent, Event, SettleEvent
 from siliconflow_voice.models import Attempt
 from siliconflow_voice.throttle.throttle import Throttle
 from siliconflow_voice.uploads.values import Status, UploadOutcome
@@ -155,6 +155,7 @@ class Stats:
     """Of audio, of all uploads that have their voice."""
     timeline: Timeline = field(factory=Timeline, init=False)
     _limit: float | None = field(default=None, init=False)
+    _settled_at: float = field(default=0.0, init=False)
     _start: float = field(init=False)
     _recent: deque[_Sample] = field(factory=deque["_Sample"], init=False)
 
@@ -171,6 +172,11 @@ class Stats:
         """Since the beginning."""
         return self._now() - self._start
 
+    @property
+    def settling(self) -> float:
+        """Seconds until the run before has settled."""
+        return max(0.0, self._settled_at - self.seconds)
+
     def outcome(self, outcome: UploadOutcome) -> None:
         """Count an outcome."""
         self.statuses[outcome.status] += 1
@@ -178,12 +184,14 @@ class Stats:
             self.sent_bytes += outcome.size or 0
 
     def event(self, event: Event) -> None:
-        """Count an attempt of an upload."""
+        """Count an attempt of an upload, or note until when the run before settles."""
         match event:
             case AttemptEvent(operation="upload_voice", attempt=attempt):
                 kind = kind_of(attempt)
                 self.attempts[kind] += 1
                 self.timeline.at(self.seconds).attempts[kind] += 1
+            case SettleEvent(seconds=seconds):
+                self._settled_at = self.seconds + seconds
             case _:
                 pass
 

@@ -118,9 +118,10 @@ class Agent:
     @property
     def trouble(self) -> str | None:
         """What is the matter with the database, or None."""
-        late = self._round is not None and _now() - self._round.began_at > _LONG
-        unanswered = f"The database {self._database.address.shown} does not answer" if late else None
-        return self._database.problem or unanswered
+        problem = self._database.problem
+        if problem is None and self._round is not None and _now() - self._round.began_at > _LONG:
+            problem = "it does not answer"
+        return None if problem is None else self._database.address.unusable(problem)
 
     def come(self) -> None:
         """Make a round for those that wait, if there are any."""
@@ -208,7 +209,7 @@ class Agent:
         try:
             result = await self._database.transact(partial(self._transact, made))
         except DatabaseError as error:
-            self._fail(made.began_at, str(error))
+            self._fail(made.began_at, self._database.address.unusable(str(error)))
             self._gone = self._closed
             self._due(_now() if self.line else _now() + _AGAIN)
         else:

@@ -159,7 +159,10 @@ class Locked:
         if self.state is not None:
             limiter.load(json.loads(zlib.decompress(self.state)), 0.0)
             return
-        limiter.load(limiters().state(now) if learned is None else learned, now)
+        try:
+            limiter.load(limiters().state(now) if learned is None else learned, now)
+        except KeyError:
+            limiter.load(limiters().state(now), now)  # another version's: it is learned again
         limiter.abandon(now)
 
 

@@ -80,7 +80,7 @@ class SharedThrottle(Throttle):
         try:
             await database.open("throttle", MIGRATIONS)
         except DatabaseError as error:
-            problem = str(error)
+            problem = self._address.unusable(str(error))
         if problem is not None:  # outside of the handler: frames below it hold the password
             await database.close()
             raise ThrottleError(problem)

@@ -155,8 +155,11 @@ class Throttle:
         state = self._learned.pop(key, None)
         if state is not None:
             now = asyncio.get_running_loop().time()
-            limiter.load(state, now)
-            limiter.abandon(now)
+            try:
+                limiter.load(state, now)
+                limiter.abandon(now)
+            except KeyError:
+                limiter = self.limiter()  # another version's state, half of it loaded: learn it again
         return Gate(limiter)
 
     def _forget_idle(self) -> None:

@@ -92,7 +92,7 @@ async def test_values_of_other_types_are_never_a_foreign_error(
         "'unknown', 1",
         "'address', x'00'",
         "'salt', 'x'",
-        "'deadline', 'soon'",
+        "'alive_at', 'soon'",
         "'before', x'0102'",
         "'before', NULL",
         "NULL, 1",

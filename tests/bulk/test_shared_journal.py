@@ -29,7 +29,8 @@ from siliconflow_voice import (
     VoiceClient,
     upload_many,
 )
-from siliconflow_voice.bulk.postgres import Claim, PostgresJournal
+from siliconflow_voice.bulk import claiming
+from siliconflow_voice.bulk.postgres import Account, Claim, PostgresJournal
 from siliconflow_voice.bulk.store import Entry
 from siliconflow_voice.database import Address
 from siliconflow_voice.emulator import Emulator, Fault, StoredVoice
@@ -120,7 +121,7 @@ async def test_a_burst_of_lost_answers_of_two_runs_is_looked_up_together(
         statuses_of(client, [item(n) for n in range(10)], journal=database_url),
         statuses_of(another_client, [item(n) for n in range(10, 20)], journal=database_url),
     )
-    assert (outcomes, len(emulator.voices)) == ([["recovered"] * 10] * 2, 21)
+    assert (list(outcomes), len(emulator.voices)) == ([["recovered"] * 10] * 2, 21)
     assert [record.endpoint for record in emulator.requests].count("list") <= 4
 
 
@@ -139,22 +140,23 @@ async def test_what_a_living_process_has_claimed_is_waited_for(
     *,
     fails: bool,
 ) -> None:
-    asked = asyncio.Event()
+    asked = asyncio.Semaphore(0)
     claim = PostgresJournal.claim
 
     async def noted(self: PostgresJournal, *arguments: Any) -> Claim | None:
         claimed = await claim(self, *arguments)
-        if claimed is not None and not claimed.mine:
-            asked.set()
+        asked.release()
         return claimed
 
     monkeypatch.setattr(PostgresJournal, "claim", noted)
+    monkeypatch.setattr(claiming, "_POLL", 0.01)
     upload = entry_of_item()
     voice = Voice(uri_of(upload), upload.model, upload.custom_name, upload.text)
     async with process(database_url) as other:
         assert await _claimed(other, upload)
         run = asyncio.create_task(outcomes_of(client, [item()], journal=database_url))
-        await asked.wait()
+        for _ in range(4):  # the first by the other
+            await asked.acquire()
         assert await other.intend(upload)
         if fails:
             await other.failed(upload, ServerError("no", status=500))
@@ -181,7 +183,7 @@ async def test_what_a_dead_process_had_under_way_is_looked_up_by_the_next_that_c
         await expire(database_url, dead)
         dead._tasks.clear()
     status = "recovered" if was_stored else "uploaded"
-    assert await statuses_of(client, items(2), journal=database_url, settle=0) == [status, "skipped"]
+    assert await statuses_of(client, items(2), journal=database_url, settle=0.1) == [status, "skipped"]
     assert stored(emulator) == once(2)
 
 
@@ -314,9 +316,7 @@ async def test_one_that_stays_away_ends_the_run_with_the_uris_that_could_not_be_
                 if len(got) == 3:
                     own_server.stop()
 
-    with pytest.raises(
-        JournalError, match=r"The journal can't be used: The database .* can't be used:"
-    ) as caught:
+    with pytest.raises(JournalError, match=r"The journal postgresql:.* can't be used: ") as caught:
         await run()
     notes = getattr(caught.value, "__notes__", [])
     assert len(emulator.voices) == len(got) + len(notes)
@@ -358,9 +358,9 @@ async def test_commits_are_durable_whatever_the_database_has_as_its_default(data
         name = database_url.rpartition("/")[2]
         await connection.execute(f"ALTER DATABASE {name} SET synchronous_commit = off".encode())
     async with process(database_url) as journal:
-        connection = journal._database._connection
-        assert connection is not None
-        cursor = await connection.execute("SHOW synchronous_commit")
+        inner = journal._database._connection
+        assert inner is not None
+        cursor = await inner.execute("SHOW synchronous_commit")
         assert await cursor.fetchone() == ("on",)
 
 
@@ -388,6 +388,67 @@ async def test_processes_that_are_long_gone_are_forgotten(database_url: str) -> 
         async with process(database_url):
             cursor = await connection.execute("SELECT owner FROM siliconflow_voice.runs")
             assert (first._me,) not in await cursor.fetchall()
+
+
+async def test_a_process_that_can_not_say_that_it_leaves_is_no_error(
+    own_server: Postgres, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with Journal(own_server.url(), patience=0.2):
+        own_server.stop()
+    assert "could not be left: its claims run out by themselves" in caplog.text
+    own_server.start()
+
+
+async def test_what_fails_once_fails_all_that_comes_later(database_url: str) -> None:
+    voice = Voice("speech:a:b:\udc80", "model", "narrator-0", TEXT)
+    async with process(database_url) as journal:
+        assert await _claimed(journal)
+        with pytest.raises(JournalError, match="can't be used: UnicodeEncodeError") as caught:
+            await journal.done(entry(), voice)
+        assert caught.value.__notes__ == [f"narrator-0 was uploaded, but could not be recorded: {voice.uri}"]
+        with pytest.raises(JournalError, match="can't be used: UnicodeEncodeError"):
+            await journal.begin_lookup()
+        with pytest.raises(JournalError, match="can't be used: UnicodeEncodeError"):
+            await journal.begin_lookup()
+
+
+async def test_a_call_that_was_cancelled_holds_up_no_other(database_url: str) -> None:
+    async with process(database_url) as journal:
+        cancelled = [asyncio.create_task(journal.counts()) for _ in range(3)]
+        asked = asyncio.create_task(journal.counts())
+        await asyncio.sleep(0)
+        for task in cancelled:
+            task.cancel()
+        assert await asked == {}
+        # Nor where it fails.
+        failing = asyncio.create_task(journal.forget("\udc80"))
+        late = asyncio.create_task(journal.counts())
+        await asyncio.sleep(0)
+        failing.cancel()
+        with pytest.raises(JournalError):
+            await late
+
+
+async def test_nothing_is_asked_of_one_that_was_closed(database_url: str) -> None:
+    async with process(database_url) as journal:
+        await journal.close()
+        journal.release(entry())
+        with pytest.raises(JournalError, match="was closed during the run"):
+            await journal.counts()
+
+
+async def test_one_that_another_records_in_this_very_moment_is_asked_for_again(
+    client: VoiceClient, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim, asked = PostgresJournal.claim, 0
+
+    async def at_first_nothing(self: PostgresJournal, *arguments: Any) -> Claim | None:
+        nonlocal asked
+        asked += 1
+        return None if asked == 1 else await claim(self, *arguments)
+
+    monkeypatch.setattr(PostgresJournal, "claim", at_first_nothing)
+    assert (await statuses_of(client, [item()], journal=database_url), asked) == (["uploaded"], 2)
 
 
 # --- whose it is
@@ -424,6 +485,35 @@ async def test_another_account_is_refused(
         with pytest.raises(JournalError, match="belongs to account emulated, and this key to theirs"):
             await outcomes_of(client_with_another_key, items(3), journal=database_url)
     assert len(emulator.voices) == 1
+
+
+async def test_an_account_that_another_has_recorded_meanwhile_is_not_listed_again(
+    client: VoiceClient, emulator: Emulator, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await outcomes_of(client, items(1), journal=database_url)
+    account, asked = PostgresJournal.account, 0
+
+    async def at_first_none(self: PostgresJournal) -> Account | None:
+        nonlocal asked
+        asked += 1
+        return None if asked == 1 else await account(self)
+
+    monkeypatch.setattr(PostgresJournal, "account", at_first_none)
+    await outcomes_of(client, items(2), journal=database_url)
+    assert [record.endpoint for record in emulator.requests].count("list") == 1
+
+
+async def test_a_journal_that_fails_in_a_lookup_ends_the_run(
+    client: VoiceClient, emulator: Emulator, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(self: PostgresJournal, *_: object) -> None:
+        raise JournalError("no more")
+
+    await outcomes_of(client, [item(1)], journal=database_url)
+    emulator.add_fault(Fault.drop_answer())
+    monkeypatch.setattr(PostgresJournal, "resolve", fails)
+    with pytest.raises(JournalError, match="no more"):
+        await outcomes_of(client, [item()], journal=database_url)
 
 
 async def test_a_run_that_can_not_list_the_account_lets_another_do_it(

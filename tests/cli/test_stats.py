@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.terminal import Clock, outcome
 
-from siliconflow_voice import Attempt, AttemptEvent, Failure, Throttle, WaitEvent
+from siliconflow_voice import Attempt, AttemptEvent, Failure, SettleEvent, Throttle, WaitEvent
 from siliconflow_voice.cli.stats import Kind, Stats, ThrottleState, Timeline, kind_of, throttle_state
 from siliconflow_voice.errors import OverloadedError
 from siliconflow_voice.throttle.limiter import Verdict
@@ -76,6 +76,18 @@ def test_listings_and_waits_are_no_attempts_of_uploads(clock: Clock) -> None:
     stats.event(event("list_voices"))
     stats.event(WaitEvent(1, "upload_voice", "narrator", 1.0, OverloadedError("busy", status=503)))
     assert (stats.attempts.total(), stats.timeline.buckets) == (0, [])
+
+
+def test_what_is_left_until_the_last_run_has_settled_is_counted_down(clock: Clock) -> None:
+    stats = new(clock)
+    assert stats.settling == 0.0
+    clock.now = 1.0
+    stats.event(SettleEvent(1, "upload_many", "voices.journal", 4.0, 2))
+    assert stats.settling == 4.0
+    clock.now = 4.0
+    assert stats.settling == 1.0
+    clock.now = 6.0
+    assert stats.settling == 0.0
 
 
 def test_a_gauge_keeps_the_most_that_were_under_way_and_the_latest_limit(clock: Clock) -> None:

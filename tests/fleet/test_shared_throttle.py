@@ -134,6 +134,12 @@ async def test_what_another_throttle_learned_is_gone_on_from_where_there_is_noth
         await asyncio.wait([waiting])
 
 
+async def test_a_state_of_another_version_is_not_gone_on_from(database_url: str) -> None:
+    gate = {"address": "http://localhost/v1", "model": "model", "limiter": {"requests": {}}}
+    async with SharedThrottle(database_url, state={"gates": [gate]}) as throttle:
+        await pass_through(throttle)
+
+
 async def test_accounts_models_and_addresses_are_apart(database_url: str) -> None:
     async with (
         SharedThrottle(database_url, max_concurrency=1) as one,

@@ -196,7 +196,7 @@ async def test_one_that_does_not_answer_is_said_not_to(
         await client.list_voices()
         async with await psycopg.AsyncConnection.connect(url) as other:
             await other.execute("LOCK TABLE siliconflow_voice.throttle_gates")
-            with pytest.raises(ThrottleError, match="does not answer; nothing was sent"):
+            with pytest.raises(ThrottleError, match="it does not answer; nothing was sent"):
                 await client.list_voices()
 
 
