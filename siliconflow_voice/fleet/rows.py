@@ -10,12 +10,11 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from attrs import asdict, field, fields, frozen
+from attrs import asdict, astuple, field, fields, frozen
 
 from siliconflow_voice.database import Connection
 from siliconflow_voice.fleet.round import GRACE, Entry, Played, Rival, Rivals
 from siliconflow_voice.throttle.limiter import Admission, Limiter
-from siliconflow_voice.throttle.state import dumped, loaded
 from siliconflow_voice.throttle.traffic import Permit
 
 __all__ = ["MIGRATIONS", "Gates", "Key", "Locked", "Seen", "channel"]
@@ -211,7 +210,7 @@ class Gates:
         entry, granted = None, []
         if own is not None:
             entry = Entry(**{each.name: own[each.name] for each in fields(Entry)})
-            granted = [loaded(each, (Admission, Permit), 0.0) for each in json.loads(own["granted"])]
+            granted = _loaded(own["granted"])
         return Seen(now, shift, (requests, tokens), entry, granted, rivals)
 
     async def store(
@@ -268,4 +267,8 @@ def _rival(facts: dict[str, Any] | None) -> Rival | None:
 
 
 def _dumped(granted: Sequence[Admission]) -> str:
-    return json.dumps([dumped(each, 0.0) for each in granted])
+    return json.dumps([[*astuple(each.requests), *astuple(each.tokens), each.overload] for each in granted])
+
+
+def _loaded(granted: str) -> list[Admission]:
+    return [Admission(Permit(*facts[:4]), Permit(*facts[4:8]), facts[8]) for facts in json.loads(granted)]
