@@ -36,6 +36,8 @@ class SharedGate(Gate):
 
     def line(self, turn: int | None = None, tokens: float = 1.0) -> Expectation:
         own = super().line(turn, tokens)
+        if self.agent.is_idle:  # what it saw last may be long ago: that it was closed stands
+            own = evolve(own, at_least=max(self.limiter.closed_until - self.now(), 0.0))
         # Each of the others gets as much as this process meanwhile.
         beside = sum(min(waiting, own.ahead + 1) for waiting in self.agent.beside)
         usual = self.limiter.tokens.traffic.usual_cost

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 import threading
 
 import pytest
 from support import recordings
 from support.postgres import Postgres
-from support.sharing import compete, entered, gate_of, holding, pass_through, until
+from support.sharing import compete, entered, gate_of, holding, pass_through, until, uploading
 
 from siliconflow_voice import ConfigurationError, InvalidUploadError, Throttle, VoiceClient
 from siliconflow_voice.emulator import Emulator, Quota
@@ -228,6 +229,19 @@ async def test_what_one_held_that_is_closed_is_free_at_once(database_url: str) -
         gate.leave(held, Verdict.ACCEPTED)  # is not reported any more
 
 
+async def test_processes_share_a_quota_though_one_is_killed(database_url: str) -> None:
+    async with Emulator(quota=Quota(requests=20, window=1.0)) as emulator:
+        ask = functools.partial(uploading, database_url, emulator.base_url, 1.0)
+        killed, *others = [await ask(name, 25) for name in ("killed", "one", "other")]
+        await until(lambda: len(emulator.voices) > 25, seconds=30)
+        killed.kill()
+        assert [await process.wait() for process in others] == [0, 0]
+        await killed.wait()
+        names = [voice.custom_name for voice in emulator.voices]
+        assert len([name for name in names if not name.startswith("killed")]) == 50
+        assert sum(record.refused for record in emulator.requests) <= 30
+
+
 # Fairness.
 
 
@@ -311,6 +325,31 @@ def test_what_is_set_up_wrong_is_refused(arguments: dict[str, object], problem: 
 
 
 # Clocks.
+
+
+async def test_a_database_whose_clock_is_set_back_goes_on_from_where_it_was(
+    database_url: str, postgres_server: Postgres
+) -> None:
+    async with SharedThrottle(database_url, requests_per_minute=2) as throttle:
+        await pass_through(throttle)
+        await until(lambda: gate_of(throttle).in_flight == 0)
+        await asyncio.sleep(0.1)
+        postgres_server.execute("UPDATE siliconflow_voice.throttle_gates SET at = at + 3600", database_url)
+        for _ in range(2):
+            await pass_through(throttle)
+        assert postgres_server.execute(
+            "SELECT shift > 3590 FROM siliconflow_voice.throttle_gates", database_url
+        ) == [(True,)]
+        assert throttle.expected_wait("model") == pytest.approx(60, abs=2)
+
+
+async def test_what_was_seen_long_ago_is_no_reason_to_fail_at_once(database_url: str) -> None:
+    async with SharedThrottle(database_url, requests_per_minute=1) as throttle:
+        await pass_through(throttle)
+        gate = gate_of(throttle)
+        await until(lambda: gate.is_idle() or gate.agent.is_idle)  # type: ignore[attr-defined] # it is its own
+        assert gate.line().seconds > 50
+        assert gate.line().at_least == 0
 
 
 class SkewedLoop(asyncio.SelectorEventLoop):

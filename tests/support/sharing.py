@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -83,6 +84,42 @@ async def main(url, count):
 
 asyncio.run(main(sys.argv[1], int(sys.argv[2])))
 """
+
+
+UPLOADER = """
+import asyncio, sys
+from siliconflow_voice import VoiceClient
+from siliconflow_voice.fleet import SharedThrottle
+from support import recordings
+
+async def main(url, base_url, window, name, count):
+    names = iter(range(count))
+
+    async def caller(client):
+        for number in names:
+            await client.upload_voice(
+                recordings.SPEECH, custom_name=f"{name}-{number}", text="x", on_ambiguous="raise"
+            )
+
+    async with (
+        SharedThrottle(url, window=window, max_concurrency=8) as throttle,
+        VoiceClient("sk-test", base_url=base_url, throttle=throttle) as client,
+        asyncio.TaskGroup() as group,
+    ):
+        for _ in range(8):
+            group.create_task(caller(client))
+
+asyncio.run(main(sys.argv[1], sys.argv[2], float(sys.argv[3]), sys.argv[4], int(sys.argv[5])))
+"""
+
+
+async def uploading(
+    url: str, base_url: str, window: float, name: str, count: int
+) -> asyncio.subprocess.Process:
+    """Return another process, which uploads so many recordings."""
+    arguments = ["-c", UPLOADER, url, base_url, str(window), name, str(count)]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    return await asyncio.create_subprocess_exec(sys.executable, *arguments, env=environment)
 
 
 def holding(url: str, count: int) -> subprocess.Popen[str]:
