@@ -184,6 +184,16 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session
+@nox.parametrize("engine", ["celery", "ray"])
+def engines(session: nox.Session, engine: str) -> None:
+    """Run the example of another engine, and kill its workers in the middle (minutes)."""
+    packages = {"celery": ["celery[redis]>=5.5"], "ray": ["ray>=2.40", "psutil"]}
+    session.install("--quiet", *packages[engine])
+    _install(session)
+    session.run("python", "examples/engines/try_engine.py", engine)
+
+
+@nox.session
 def simulate(session: nox.Session) -> None:
     """Hours of quota in minutes: the table of servers, limits and latencies, and the charts of the docs."""
     _install(session, "tests")

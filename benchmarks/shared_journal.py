@@ -1,4 +1,4 @@
-"""What a journal in PostgreSQL costs: uploads a second by workers, transactions an upload, a million voices."""
+"""What a journal in PostgreSQL costs: uploads a second, transactions an upload, a list of a million."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from siliconflow_voice import AttemptEvent, Event, Throttle, VoiceClient, VoiceU
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))  # for a PostgreSQL server of its own
 
-from support.postgres import Postgres  # noqa: E402 - from there
+from support.postgres import Postgres
 
 AT_ONCE = 32
 TEXT = "慢工出细活"
@@ -68,9 +68,7 @@ def run(port: int, database: str | None, workers: int, count: int) -> list[dict[
     processes = []
     for worker in range(workers):
         command = [sys.executable, __file__, "--work", str(port), database or "", str(worker), str(count)]
-        processes.append(
-            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        )
+        processes.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
     time.sleep(2)  # for their imports
     for process in processes:
         assert process.stdin is not None
@@ -80,6 +78,7 @@ def run(port: int, database: str | None, workers: int, count: int) -> list[dict[
 
 
 def transactions(postgres: Postgres, database: str) -> int:
+    """Return how many were committed in a database."""
     statement = "SELECT pg_stat_force_next_flush(), xact_commit FROM pg_stat_database"
     ((_, count),) = postgres.execute(f"{statement} WHERE datname = current_database()", database)
     return int(str(count))
@@ -118,6 +117,7 @@ def million(postgres: Postgres, voices: int) -> None:
 
 
 def main() -> None:
+    """Measure what is asked for, or be a worker."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--uploads", type=int, default=6000)
     parser.add_argument("--voices", type=int, default=1_000_000)
@@ -128,8 +128,10 @@ def main() -> None:
         asyncio.run(work(int(port), database or None, int(worker), int(count)))
         return
     with Postgres(durable=True) as postgres:
-        speed(postgres, options.uploads)
-        million(postgres, options.voices)
+        if options.uploads:
+            speed(postgres, options.uploads)
+        if options.voices:
+            million(postgres, options.voices)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """Upload voices in Celery tasks: what a worker that dies had under way is looked up, and never made twice.
 
-    celery --app celery_voices worker --loglevel info
+celery --app celery_voices worker --loglevel info
 
-    from celery_voices import upload
-    upload.delay([{"audio": "/recordings/a.mp3", "custom_name": "a", "text": "慢工出细活"}])
+from celery_voices import upload
+upload.delay([{"audio": "/recordings/a.mp3", "custom_name": "a", "text": "慢工出细活"}])
 """
 
 from __future__ import annotations

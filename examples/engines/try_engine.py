@@ -23,7 +23,7 @@ from siliconflow_voice.emulator import Emulator, Fault
 HERE = Path(__file__).parent
 sys.path.append(str(HERE.parents[1] / "tests"))  # for a PostgreSQL server of its own
 
-from support.postgres import Postgres, free_port  # noqa: E402 - from there
+from support.postgres import Postgres, free_port
 
 ROWS, CHUNK = 200, 20
 
@@ -35,12 +35,15 @@ def recordings(folder: Path) -> list[dict[str, str]]:
     for number in range(ROWS):
         path = folder / f"{number}.mp3"
         path.write_bytes(speech + bytes(number + 1))
-        rows.append({"audio": str(path), "custom_name": f"narrator-{number}", "text": "慢工出细活，再给我两分钟"})
+        rows.append(
+            {"audio": str(path), "custom_name": f"narrator-{number}", "text": "慢工出细活，再给我两分钟"}
+        )
     return rows
 
 
 @contextmanager
 def redis(folder: Path) -> Iterator[str]:
+    """Run a broker of its own, and yield its URL."""
     port = free_port()
     command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", ""]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
@@ -83,7 +86,14 @@ def ray(rows: list[dict[str, str]], stored: Callable[[], int]) -> tuple[int, lis
     from ray_voices import upload  # noqa: PLC0415 - reads the environment
 
     path = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])
-    engine.init(num_cpus=2, include_dashboard=False, runtime_env={"env_vars": {"PYTHONPATH": path}})
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    engine.init(
+        num_cpus=2,
+        include_dashboard=False,
+        log_to_driver=False,
+        runtime_env={"env_vars": {"PYTHONPATH": path}},
+        _node_ip_address="127.0.0.1",
+    )
     kills = 0
     try:
         tasks = [upload.remote(rows[begin : begin + CHUNK]) for begin in range(0, ROWS, CHUNK)]
@@ -100,6 +110,7 @@ def ray(rows: list[dict[str, str]], stored: Callable[[], int]) -> tuple[int, lis
 
 
 async def main(engine: str) -> int:
+    """Return how the process is to exit: 0 if each voice is there once."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         postgres = stack.enter_context(Postgres())
