@@ -346,4 +346,3 @@ class ThrottleError(SiliconFlowError):
     """The database of a shared throttle can't be used; nothing was sent, as nothing passes without it."""
 
     hint = "Check that the database runs, and that it can be reached from here."
-    failure = Failure.NOT_SENT
