@@ -79,7 +79,7 @@ def tests(session: nox.Session) -> None:
         session.run(*PYTEST, *ignored, "--cov", "--cov-report=term", env=INSTALLED)
         session.run(*PYTEST, *SLOW, env=INSTALLED)  # thousands of uploads, and no branch more
     else:
-        session.run(*PYTEST, *ignored, env=INSTALLED)
+        session.run(*PYTEST, *ignored, "-m", "not postgresql", env=INSTALLED)
 
 
 @nox.session(python=PYTHONS[0])

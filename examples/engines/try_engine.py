@@ -23,7 +23,7 @@ from siliconflow_voice.emulator import Emulator, Fault
 HERE = Path(__file__).parent
 sys.path.append(str(HERE.parents[1] / "tests"))  # for a PostgreSQL server of its own
 
-from support.postgres import Postgres, free_port
+from support.postgres import Postgres, free_port  # noqa: E402 - from there
 
 ROWS, CHUNK = 200, 20
 

@@ -19,7 +19,6 @@ from siliconflow_voice import (
     VoiceClient,
     upload_many,
 )
-from siliconflow_voice.bulk.checking import Problem, check_manifest
 from siliconflow_voice.emulator import Emulator
 
 
@@ -65,8 +64,9 @@ async def test_a_row_keeps_its_address_as_it_was_written(tmp_path: Path) -> None
 async def test_a_row_with_another_fails_alone(tmp_path: Path, audio: str, rule: str, reason: str) -> None:
     path = csv_file(tmp_path, f'"{audio}",a,t', "b.mp3,b,t")
     manifest = Manifest(path, remote=RemoteAudio(hosts=["a.example"]))
-    problems: list[Problem] = []
-    assert (await check_manifest(manifest, on_problem=problems.append)).rows == 2
+    check = manifest.check()
+    problems = [problem async for problem in check]
+    assert check.report.rows == 2
     assert [problem.line for problem in problems] == [2, 3]
     assert problems[0].reason.startswith(reason)
     (first, _) = await uploads(manifest)
@@ -76,19 +76,16 @@ async def test_a_row_with_another_fails_alone(tmp_path: Path, audio: str, rule: 
 
 
 async def test_a_check_fetches_what_it_checks(tmp_path: Path) -> None:
-    problems: list[Problem] = []
     async with raw_server(serving(b"<html>")) as server:
         manifest = Manifest(csv_file(tmp_path, f"{address(server)},a,t"), remote=allowed(server))
-        await check_manifest(manifest, on_problem=problems.append)
-        (problem,) = problems
+        (problem,) = [problem async for problem in manifest.check()]
         assert problem.reason.startswith(f"{address(server)} is a page of HTML")
 
 
 async def test_a_chain_of_file_systems_is_a_path(tmp_path: Path) -> None:
     path = csv_file(tmp_path, "simplecache::memory://bucket/a.mp3,a,t")
-    problems: list[Problem] = []
     manifest = Manifest(path, remote=RemoteAudio(hosts=["*"], schemes=["memory"]))
-    await check_manifest(manifest, on_problem=problems.append)
+    problems = [problem async for problem in manifest.check()]
     assert [problem.reason.rpartition(": ")[2] for problem in problems] == ["no such file or directory"]
 
 
