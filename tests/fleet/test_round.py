@@ -291,7 +291,7 @@ process = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=10)
+@settings(deadline=None, max_examples=5)
 @given(st.lists(process, min_size=2, max_size=5), st.integers(60, 300))
 def test_all_that_have_calls_enough_get_the_same(processes: list[Process], limit: int) -> None:
     town = Town(

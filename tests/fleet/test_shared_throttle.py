@@ -42,7 +42,7 @@ async def test_two_services_share_a_quota_that_neither_knows(database_url: str) 
         await asyncio.gather(*(serve([f"{each}-{number}" for number in range(30)]) for each in "ab"))
         refused = sum(record.refused for record in emulator.requests)
         assert len(emulator.voices) == 60
-        assert refused <= 20  # the first burst of both, and probes
+        assert refused <= 30  # the first burst of both, and probes
 
 
 async def test_no_more_pass_at_once_than_all_processes_may(database_url: str) -> None:
@@ -71,7 +71,7 @@ async def test_an_answer_in_one_opens_the_gate_of_another_at_once(database_url: 
         began = loop.time()
         gate_of(one).leave(held, Verdict.ACCEPTED)
         await waiting
-        assert loop.time() - began < 0.2
+        assert loop.time() - began < 1.0  # by itself it would come after two
 
 
 async def test_a_refusal_in_one_closes_the_gate_of_all(database_url: str) -> None:
@@ -225,7 +225,7 @@ async def test_what_one_held_that_is_closed_is_free_at_once(database_url: str) -
             await until(lambda: gate_of(other).in_flight == 1)
         began = loop.time()
         await waiting
-        assert loop.time() - began < 0.2
+        assert loop.time() - began < 1.0  # by itself it would come after two
         gate.leave(held, Verdict.ACCEPTED)  # is not reported any more
 
 
