@@ -30,10 +30,11 @@ from siliconflow_voice import (
     VoiceUpload,
     upload_many,
 )
-from siliconflow_voice.database import Connection, Database
+from siliconflow_voice.database import Address, Connection, Database, connect
 from siliconflow_voice.emulator import Emulator, Fault
 from siliconflow_voice.fleet import SharedThrottle
 from siliconflow_voice.fleet import agent as agents
+from siliconflow_voice.fleet.rows import Gates, Key
 from siliconflow_voice.throttle.limiter import Verdict
 
 
@@ -313,6 +314,23 @@ async def test_one_that_is_stopped_and_goes_on_takes_nothing_twice(database_url:
         assert throttle.snapshot()[0].in_flight == 4
         process.kill()
         await asyncio.to_thread(process.communicate)
+
+
+async def test_one_that_is_stopped_with_the_lock_loses_it(database_url: str) -> None:
+    key = Key("default", "http://localhost/v1", "model")
+
+    async def stop(throttle: SharedThrottle) -> None:
+        connection = await connect(Address.parse(database_url), "test")
+        async with connection, connection.transaction():
+            await Gates("stopped").lock(connection, key)
+            async with asyncio.timeout(20):
+                await pass_through(throttle)
+            await connection.execute("SELECT 1")
+
+    async with SharedThrottle(database_url) as throttle:
+        await pass_through(throttle)
+        with pytest.raises(psycopg.Error, match="idle-in-transaction timeout"):
+            await stop(throttle)
 
 
 # Faults of its own.
