@@ -436,7 +436,7 @@ async def test_a_question_about_all_uploads_holds_up_no_claim(database_url: str)
     ):
         await connection.execute("ALTER TABLE siliconflow_voice.uploads RENAME COLUMN candidates TO others")
         await connection.execute("ALTER TABLE siliconflow_voice.uploads RENAME COLUMN trace_id TO candidates")
-        with pytest.raises(JournalError, match="column .*trace_id does not exist"):
+        with pytest.raises(JournalError, match=r"column .*trace_id does not exist"):
             await journal.superseded(0, 10)
         assert await journal.counts() == {}  # it has not failed
 
