@@ -101,13 +101,20 @@ class Manifest:
         """The file, as it was given."""
         check_format(self.path)
         self._encoding = encoding
-        self._root = Path(self.path).parent if root is None else Path(_path("root", root))
-        self._allow_outside = allow_outside
+        self.root = Path(self.path).parent if root is None else Path(_path("root", root))
+        """The folder that audio is relative to."""
+        self.allow_outside = allow_outside
+        """Whether audio may be outside of it."""
         self._defaults = {"model": model, "encoding": upload_encoding}
         self._names = dict[str, None]()
 
     def __repr__(self) -> str:
         return f"Manifest({self.path!r})"
+
+    @property
+    def settings(self) -> tuple[object, ...]:
+        """All that decides how the file is read, but for :attr:`root`."""
+        return self._encoding, self.allow_outside, tuple(self._defaults.items())
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -195,7 +202,7 @@ class Manifest:
         )
 
     def _audio(self, name: str) -> AudioSource:
-        return ListedSource(name, self._root, confined=not self._allow_outside)
+        return ListedSource(name, self.root, confined=not self.allow_outside)
 
 
 class Refused(AudioSource):
@@ -206,9 +213,13 @@ class Refused(AudioSource):
         self.problems = problems
         """Columns and their problems; the column is empty where the row is wrong as a whole."""
 
-    def reading(self, pool: ReadPool) -> Reading:  # noqa: ARG002 - there is nothing to read
+    def error(self) -> InvalidUploadError:
+        """Return the row's error."""
         column, problem = self.problems[0]
-        raise InvalidUploadError(column or "manifest", problem if column else f"{self.filename} {problem}")
+        return InvalidUploadError(column or "manifest", problem if column else f"{self.filename} {problem}")
+
+    def reading(self, pool: ReadPool) -> Reading:  # noqa: ARG002 - there is nothing to read
+        raise self.error()
 
 
 def _path(name: str, path: object) -> str:

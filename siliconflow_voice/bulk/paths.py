@@ -39,6 +39,11 @@ class ListedSource(PathSource):
         super().__init__(path, filename=path, content_type=None)
         self._listed = name, root, confined
 
+    @property
+    def listed(self) -> str:
+        """The file, as the row has it."""
+        return self._listed[0]
+
     def __eq__(self, other: object) -> bool:
         return self._listed == other._listed if isinstance(other, ListedSource) else NotImplemented
 

@@ -1,0 +1,125 @@
+"""A worker: takes chunks from the queue and uploads their rows, until it is stopped or all is done."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import procrastinate
+from procrastinate.exceptions import ConnectorException
+
+from siliconflow_voice.database import Address
+from siliconflow_voice.fleet import statements as sql
+from siliconflow_voice.fleet.options import WorkerOptions
+from siliconflow_voice.fleet.queue import QUEUE, SWEEPS, build, sweep
+from siliconflow_voice.fleet.station import Tally, Workplace
+
+__all__ = ["app", "work"]
+
+_log = logging.getLogger("siliconflow_voice")
+
+# Seconds between two looks whether all is done, and until a worker begins anew after the database was away.
+_POLL = 1.0
+
+
+def app(database_url: str, options: WorkerOptions = WorkerOptions()) -> procrastinate.App:
+    """Return the procrastinate app of a fleet, for workers that procrastinate's own command runs.
+
+    ::
+
+        app = fleet.app("postgresql://user@host/database")   # procrastinate --app=module.app worker
+
+    Such a worker does what :func:`work` does, but it ends as procrastinate's do: it finishes its chunks, or cuts
+    them off after ``--shutdown-graceful-timeout``. After an error that would hit every upload it tries again in ten
+    seconds. Without ``--concurrency`` it takes two chunks at once, and its sweeps wait for a free place.
+
+    Raises:
+        ConfigurationError: The database's URL is invalid.
+    """
+    address = Address.parse(database_url)
+    return build(address, Workplace(address, options))
+
+
+async def work(
+    database_url: str,
+    options: WorkerOptions = WorkerOptions(),
+    *,
+    until_done: bool = False,
+    stop: asyncio.Event | None = None,
+    deadline: float = 30.0,
+) -> Tally:
+    """Upload what was submitted, as one of any number of workers; return what this one has done.
+
+    A cancellation cuts off what is under way: what became of it is looked up by the worker that comes to it next.
+
+    Args:
+        database_url: ``postgresql://user@host/database``, where it was submitted.
+        options: How fast, with which client, and where the recordings are.
+        until_done: End once all that was submitted is done, by this worker or others.
+        stop: End in good order once this is set: begin nothing, finish what is under way, and give the rest back.
+        deadline: Seconds that this may take; then it is cut off.
+
+    Raises:
+        SiliconFlowError: An error that would hit every upload (a bad key, a daily quota, another account's journal,
+            a database that is away for longer than ``patience``); unfinished chunks are back in the queue.
+        ConfigurationError: The URL is invalid.
+    """
+    address = Address.parse(database_url)
+    place = Workplace(address, options)
+    place.stopped = asyncio.Event()
+    await place.open()
+    try:
+        queue = build(address, place)
+        async with queue.open_async():
+            await sweep(queue, place)
+            await _work(queue, place, until_done=until_done, stop=stop or asyncio.Event(), deadline=deadline)
+    finally:
+        await place.close()
+    if place.error is not None:
+        raise place.error
+    return place.tally
+
+
+async def _work(
+    queue: procrastinate.App, place: Workplace, *, until_done: bool, stop: asyncio.Event, deadline: float
+) -> None:
+    assert place.stopped is not None  # noqa: S101 - this is the one that ends it
+    chunks = asyncio.create_task(_keep_working(queue, place, queues=[QUEUE]))
+    sweeps = asyncio.create_task(_keep_working(queue, place, queues=[SWEEPS], concurrency=1))
+    ends = [asyncio.create_task(stop.wait()), asyncio.create_task(place.stopped.wait())]
+    if until_done:
+        ends.append(asyncio.create_task(_all_done(place)))
+    try:
+        await asyncio.wait([chunks, sweeps, *ends], return_when=asyncio.FIRST_COMPLETED)
+        chunks.cancel()  # which takes no further one, and waits for those under way
+        await place.drain(deadline)
+    except asyncio.CancelledError:
+        chunks.cancel()
+        place.cancel()
+        raise
+    finally:
+        for task in (sweeps, *ends):
+            task.cancel()
+        results = await asyncio.gather(chunks, sweeps, *ends, return_exceptions=True)
+    for result in results:
+        if isinstance(result, Exception):
+            raise result
+
+
+async def _keep_working(queue: procrastinate.App, place: Workplace, **options: Any) -> None:
+    """Run a worker of the queue; one that ends by itself has lost the database, and begins anew once it is back."""
+    while True:
+        try:
+            await queue.run_worker_async(install_signal_handlers=False, **options)
+        except ConnectorException as error:
+            _log.warning("The queue's database was away: %s", error)
+        await place.tables.ask(sql.UNFINISHED)
+        await asyncio.sleep(_POLL)
+
+
+async def _all_done(place: Workplace) -> bool:
+    """Return once no chunk is unfinished."""
+    while (await place.tables.ask(sql.UNFINISHED))[0][0]:
+        await asyncio.sleep(_POLL)
+    return True
