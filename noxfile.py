@@ -127,6 +127,26 @@ def package(session: nox.Session) -> None:
         session.run("python", "-W", "error", "-c", "import siliconflow_voice as s; print(s.__file__)")
 
 
+@nox.session(reuse_venv=False)
+@nox.parametrize("tools", [[], ["pytest-asyncio"], ["anyio"]], ids=["alone", "pytest-asyncio", "anyio"])
+def fresh(session: nox.Session, tools: list[str]) -> None:
+    """Run the first example of the page on testing as printed, with nothing but what it says installed."""
+    _install(session, dependencies=PYPROJECT["project"]["dependencies"])
+    session.install("--quiet", "pytest", *tools)
+    page = Path("docs", "howto", "testing.md").read_text("utf-8")
+    example = next(block for block in page.split("```python\n") if "siliconflow_emulator:" in block)
+    recording = Path("examples", "recordings", "patience-zh.mp3").read_bytes()
+    folder = Path(session.create_tmp())
+    Path(folder, "test_example.py").write_text(example.partition("```")[0], "utf-8")
+    Path(folder, "conftest.py").write_text('pytest_plugins = ["siliconflow_voice.emulator.pytest_plugin"]\n')
+    Path(folder, "pytest.ini").write_text("[pytest]\n")  # or pytest would find this project's settings
+    Path(folder, "narrator.mp3").write_bytes(recording)
+    modes = ["strict", "auto"] if "pytest-asyncio" in tools else []
+    with session.chdir(folder):
+        for options in [["-o", f"asyncio_mode={mode}"] for mode in modes] or [[]]:
+            session.run("pytest", "--quiet", *options, env=INSTALLED)
+
+
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measure against peers, side by side in one run (minutes)."""
@@ -145,6 +165,14 @@ def soak(session: nox.Session) -> None:
     _install(session, "tests")
     env = {"PYTHONPATH": "tests", "PYTHONSAFEPATH": "1"}
     session.run("python", "-m", "killing", *session.posargs, env=env)
+
+
+@nox.session
+def load(session: nox.Session) -> None:
+    """Call the documentation's services a hundred times at once, with a bad vendor behind them (minutes)."""
+    _install(session, "tests")
+    env = {"PYTHONPATH": "tests", "PYTHONSAFEPATH": "1"}
+    session.run("python", "-m", "serving", *session.posargs, env=env)
 
 
 @nox.session

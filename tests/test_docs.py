@@ -95,6 +95,79 @@ def test_both_readmes_have_the_same_parts_in_the_same_order() -> None:
     assert chinese == english
 
 
+def handler_of(page: str) -> str:
+    """Return the syntax of a page's handler for aiohttp, without the texts that callers are answered."""
+    [source] = [example.source for example in examples(ROOT / page) if "\napp = web" in example.source]
+    tree = ast.parse(source)
+    for keyword in ast.walk(tree):
+        if isinstance(keyword, ast.keyword) and isinstance(keyword.value, ast.Constant):
+            keyword.value = ast.Constant("…")
+    return ast.unparse(tree)
+
+
+@pytest.mark.parametrize("readme", READMES)
+def test_the_handler_of_a_readme_is_that_of_the_page_on_services(readme: str) -> None:
+    assert handler_of(readme) == handler_of("docs/howto/service.md")
+
+
+# What people look for, and the page that is about it.
+LOOKED_FOR = {
+    "429": "throttling.md",
+    "base64": "tutorial.md",
+    "Celery": "howto/processes.md",
+    "deadline": "howto/service.md",
+    "event loop": "howto/processes.md",
+    "FastAPI": "howto/service.md",
+    "fork": "howto/processes.md",
+    "graceful shutdown": "howto/service.md",
+    "idempotency key": "failures.md",
+    "logging": "howto/observing.md",
+    "metrics": "howto/observing.md",
+    "mock": "howto/testing.md",
+    "proxy": "howto/session.md",
+    "pytest": "howto/testing.md",
+    "rate limit": "throttling.md",
+    "request id": "howto/observing.md",
+    "resume": "howto/batch.md",
+    "retry": "failures.md",
+    "Retry-After": "failures.md",
+    "S3": "howto/streams.md",
+    "Sentry": "howto/observing.md",
+    "SIGTERM": "howto/service.md",
+    "SSL": "howto/session.md",
+    "thread": "howto/processes.md",
+    "timeout": "howto/service.md",
+    "trace id": "howto/observing.md",
+    "upgrade": "howto/upgrading.md",
+}
+
+
+def glossary() -> dict[str, list[str]]:
+    """Return the targets of the links behind each word of the glossary."""
+    text = (ROOT / "docs" / "glossary.md").read_text("utf-8")
+    entries = re.findall(r"^((?:\S.*\n)+)((?: {4}.*\n)+)", text.partition("{glossary}\n")[2], re.MULTILINE)
+    return {
+        word: re.findall(r"\]\(([^)]+)\)", meaning)
+        for words, meaning in entries
+        for word in words.splitlines()
+    }
+
+
+@pytest.mark.parametrize(("word", "page"), LOOKED_FOR.items())
+def test_a_word_that_is_looked_for_leads_to_its_page(word: str, page: str) -> None:
+    assert page in {target.partition("#")[0] for target in glossary()[word]}
+
+
+def test_every_word_of_the_glossary_leads_to_a_heading_that_is_there() -> None:
+    for word, targets in glossary().items():
+        assert targets, word
+        for target in targets:
+            page, _, anchor = target.partition("#")
+            headings = re.findall(r"^#+ (.+)$", (ROOT / "docs" / page).read_text("utf-8"), re.MULTILINE)
+            anchors = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+            assert anchor.replace("on-ambiguous", "on_ambiguous") in {"", *anchors}, (word, target)
+
+
 @pytest.mark.parametrize("page", sorted(ROOT.glob("*.md")), ids=name)
 def test_a_relative_link_leads_to_a_file(page: Path) -> None:
     targets = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text("utf-8"))
@@ -161,6 +234,10 @@ def test_the_tests_that_a_page_shows_pass(pytester: pytest.Pytester, folder: Pat
     assert modules
     for recording in RECORDINGS:
         shutil.copy(folder / recording, pytester.path)
+    services = examples(ROOT / "docs" / "howto" / "service.md")
+    [service] = [example.source for example in services if "\napp = FastAPI" in example.source]
+    pytester.makepyfile(service=service)
+    pytester.syspathinsert()
     pytester.makeconftest('pytest_plugins = ["siliconflow_voice.emulator.pytest_plugin"]')
     pytester.makepyfile(**{f"test_{number}": module for number, module in enumerate(modules)})
     result = pytester.runpytest_inprocess(

@@ -6,11 +6,13 @@ Opt in with ``pytest_plugins = ["siliconflow_voice.emulator.pytest_plugin"]`` in
         async with siliconflow_emulator(faults=[Fault.return_status(503, times=2)]) as emulator:
             ...  # point a client at emulator.base_url
 
-It works with any plugin that runs the test's loop.
+It works with any plugin that runs the test's loop. An async test of it that none of them runs is run here.
 """
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -41,3 +43,16 @@ def siliconflow_emulator() -> Iterator[Callable[..., Emulator]]:
     if unmet:
         faults = ", ".join(map(str, unmet))
         pytest.fail(f"no request met these faults: {faults}", pytrace=False)
+
+
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run an async test of the fixture in a loop of its own, where no other plugin has taken it on.
+
+    In pytest-asyncio's strict mode and with anyio's plugin, that is a test without a mark.
+    """
+    test = pyfuncitem.obj
+    if not inspect.iscoroutinefunction(test) or siliconflow_emulator.name not in pyfuncitem.fixturenames:
+        return None
+    parameters = inspect.signature(test).parameters
+    asyncio.run(test(**{name: value for name, value in pyfuncitem.funcargs.items() if name in parameters}))
+    return True

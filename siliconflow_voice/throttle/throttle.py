@@ -136,17 +136,23 @@ class Throttle:
         }
 
     def _made(self, key: tuple[str, str]) -> Gate:
-        limiter = Limiter(
+        limiter = self._limiter()
+        state = self._learned.pop(key, None)
+        if state is not None:
+            now = asyncio.get_running_loop().time()
+            try:
+                limiter.load(state, now)
+                limiter.abandon(now)
+            except KeyError:
+                limiter = self._limiter()  # another version's state, half of it loaded: learn it again
+        return Gate(limiter)
+
+    def _limiter(self) -> Limiter:
+        return Limiter(
             Pace(self.window, self.requests_per_minute),
             Pace(self.window, self.tokens_per_minute),
             Overload(self.max_concurrency),
         )
-        state = self._learned.pop(key, None)
-        if state is not None:
-            now = asyncio.get_running_loop().time()
-            limiter.load(state, now)
-            limiter.abandon(now)
-        return Gate(limiter)
 
     def _forget_idle(self) -> None:
         """Drop the gates that are idle and know nothing: a name used once takes no memory for good."""

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from support.recordings import SPEECH
 
 pytest_plugins = ["pytester"]
 
@@ -15,19 +18,19 @@ from siliconflow_voice.emulator import Fault
 pytest_plugins = ["siliconflow_voice.emulator.pytest_plugin"]
 """
 
+PAGE = Path(__file__).parents[2] / "docs" / "howto" / "testing.md"
+
+
+def first_example() -> str:
+    blocks = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    return next(str(block) for block in blocks if "siliconflow_emulator" in block)
+
 
 @pytest.fixture
 def run(pytester: pytest.Pytester) -> Run:
     def run_test(body: str) -> pytest.RunResult:
         pytester.makepyfile(HEAD + body)
-        return pytester.runpytest_inprocess(
-            "-p",
-            "no:cacheprovider",
-            "-o",
-            "asyncio_mode=auto",
-            "-o",
-            "asyncio_default_fixture_loop_scope=function",
-        )
+        return pytester.runpytest_inprocess("-p", "no:cacheprovider", *asyncio("auto"))
 
     return run_test
 
@@ -54,3 +57,66 @@ async def test_nothing(siliconflow_emulator):
     result.stdout.fnmatch_lines(
         ["no request met these faults: return_status(503) on upload, drop_answer() on any"]
     )
+
+
+def asyncio(mode: str) -> list[str]:
+    return ["-o", f"asyncio_mode={mode}", "-o", "asyncio_default_fixture_loop_scope=function"]
+
+
+ALONE = ["-p", "no:asyncio", "-p", "no:anyio"]
+WITH = {
+    "pytest alone": ALONE,
+    "pytest-asyncio, strict": [*asyncio("strict"), "-p", "no:anyio"],
+    "pytest-asyncio, auto": [*asyncio("auto"), "-p", "no:anyio"],
+    "anyio": ["-p", "no:asyncio"],
+    "both": asyncio("strict"),
+}
+
+
+def run_module(pytester: pytest.Pytester, source: str, *options: str) -> pytest.RunResult:
+    pytester.makeconftest('pytest_plugins = ["siliconflow_voice.emulator.pytest_plugin"]')
+    pytester.makepyfile(source)
+    pytester.path.joinpath("narrator.mp3").write_bytes(SPEECH)
+    return pytester.runpytest_inprocess("-p", "no:cacheprovider", "-W", "error", *options)
+
+
+@pytest.mark.parametrize("options", WITH.values(), ids=WITH)
+def test_the_first_example_of_the_page_passes(pytester: pytest.Pytester, options: list[str]) -> None:
+    run_module(pytester, first_example(), *options).assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize("mark", ["asyncio", "anyio"])
+def test_a_marked_test_is_left_to_the_plugin_of_the_mark(pytester: pytest.Pytester, mark: str) -> None:
+    source = f"""
+import pytest
+
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
+
+{first_example()}
+pytestmark = pytest.mark.{mark}
+"""
+    run_module(pytester, source, *asyncio("strict")).assert_outcomes(passed=1)
+
+
+def test_only_async_tests_of_the_fixture_are_run_and_they_can_fail(pytester: pytest.Pytester) -> None:
+    source = """
+class TestNarrator:
+    async def test_a_method_with_another_fixture_and_a_default(self, siliconflow_emulator, tmp_path, times=1):
+        async with siliconflow_emulator() as emulator:
+            assert (emulator.voices, tmp_path.is_dir(), times) == ([], True, 1)
+
+
+async def test_that_fails(siliconflow_emulator):
+    assert siliconflow_emulator is None
+
+
+async def test_without_the_fixture():
+    pass
+"""
+    result = run_module(pytester, source, *ALONE)
+    result.assert_outcomes(passed=1, failed=2)
+    result.stdout.fnmatch_lines(["*assert * is None", "async def functions are not natively supported.*"])

@@ -283,3 +283,12 @@ async def test_what_is_used_and_left_is_told() -> None:
     (told,) = throttle.snapshot()
     assert (told.requests_used, told.requests_remaining, told.requests_basis) == (1, 9, "declared")
     assert (told.tokens_used, told.tokens_remaining, told.tokens_basis) == (7, None, None)
+
+
+@virtual_time
+async def test_a_throttle_learns_again_what_another_version_has_learned() -> None:
+    state = (await learned()).state()
+    del state["gates"][0]["limiter"]["overload"]["allowed"]
+    throttle = Throttle(state=state)
+    assert gate_of(throttle).limiter.requests.limit is None
+    assert gate_of(throttle).is_open(1)
