@@ -9,6 +9,7 @@ from attrs import field, frozen
 
 from siliconflow_voice.client import VoiceClient
 from siliconflow_voice.throttle.throttle import Throttle
+from siliconflow_voice.uploads.values import UploadOutcome
 from siliconflow_voice.validation import at_least_one, at_least_one_or_none, positive
 
 __all__ = ["WorkerOptions"]
@@ -45,3 +46,5 @@ class WorkerOptions:
     """Seconds without a heartbeat after which a worker is taken to be dead, and its work done by others."""
     patience: float = field(default=60.0, validator=positive)
     """Seconds for which a database that is away is waited for, with nothing sent meanwhile."""
+    on_outcome: Callable[[UploadOutcome], object] | None = field(default=None, repr=False)
+    """Called with each outcome of this worker."""

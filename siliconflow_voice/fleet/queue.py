@@ -1,4 +1,4 @@
-"""The queue: a procrastinate app whose jobs are chunks of rows, and a sweep that frees those of dead workers."""
+"""The queue: procrastinate's, whose jobs are chunks of rows; and a sweep that frees those of dead workers."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Station(Protocol):
 
 
 class _BackToTheQueue(procrastinate.BaseRetryStrategy):
-    """Whatever ended a chunk's job, its rows are still to be uploaded. At once: a time would be this machine's."""
+    """Whatever ended a chunk's job, the rest is still to be done; at once: a time would be this machine's."""
 
     def get_retry_decision(self, *, exception: BaseException, job: Job) -> procrastinate.RetryDecision:  # noqa: ARG002 - for any
         return procrastinate.RetryDecision()
@@ -57,7 +57,7 @@ class _Connector(procrastinate.PsycopgConnector):
     """One that closes what the process works with: an app has no such hook."""
 
     def __init__(self, station: Station, **options: Any) -> None:
-        super().__init__(**options)
+        super().__init__(**options)  # pyright: ignore[reportUnknownMemberType] # its callables are bare
         self._station = station
 
     async def close_async(self) -> None:

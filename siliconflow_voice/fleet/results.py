@@ -37,7 +37,7 @@ async def results(database_url: str, target: str | os.PathLike[str], *, submissi
         The number of rows.
 
     Raises:
-        ConfigurationError: The URL is invalid, the file's name ends in neither, or there is no such submission.
+        ConfigurationError: The URL or the file's name is invalid, or there is no such submission.
         FleetError: The database can't be used.
         OSError: The file can't be written.
     """
@@ -64,8 +64,8 @@ async def failures(
         The number of rows.
 
     Raises:
-        ConfigurationError: The URL is invalid, the file's name does not end in .csv, there is no such submission,
-            or several have their recordings in different folders.
+        ConfigurationError: The URL or the file's name is invalid, there is no such submission, or several
+            have their recordings in different folders.
         FleetError: The database can't be used.
         OSError: The file can't be written.
     """
@@ -76,8 +76,8 @@ async def failures(
         found = await _submissions(tables, submission)
         if len({root for root, _ in found}) > 1:
             raise ConfigurationError(
-                "The recordings of these submissions are in different folders: pass the number of one, as fleet status "
-                "shows it"
+                "The recordings of the submissions are in different folders: pass the number of one, as "
+                "fleet status shows it"
             )
         columns = failure_columns(list(dict.fromkeys(name for _, columns in found for name in columns)))
         table = TableWriter(path, columns, "csv", faithful=True)

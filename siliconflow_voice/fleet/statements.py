@@ -1,8 +1,8 @@
-"""The fleet's tables in PostgreSQL: submissions, their chunks of rows, and the workers; and their statements.
+"""The fleet's tables in PostgreSQL, submissions, their chunks of rows, and workers; and their statements.
 
-A chunk that is ``waiting`` or ``running`` has a job in procrastinate's table, whose arguments are its key. Its
-``worker`` is the only process that writes its results. Rows and results are ``json``, which unlike ``jsonb`` keeps a
-NUL. All times are the database's own.
+A chunk that is ``waiting`` or ``running`` has a job in procrastinate's table, whose arguments are its key.
+Its ``worker`` is the only process that writes its results. Rows and results are ``json``, which unlike
+``jsonb`` keeps a NUL. All times are the database's own.
 """
 
 from __future__ import annotations
@@ -131,7 +131,8 @@ ON CONFLICT (id) DO UPDATE SET done = %(done)s, failed = %(failed)s, per_second 
     requests_per_minute = %(requests_per_minute)s, until = excluded.until
 """
 LEAVE = """
-DELETE FROM siliconflow_voice.fleet_workers WHERE id = %(worker)s OR until < clock_timestamp() - interval '1 day'
+DELETE FROM siliconflow_voice.fleet_workers
+WHERE id = %(worker)s OR until < clock_timestamp() - interval '1 day'
 """
 
 # --- status

@@ -1,4 +1,4 @@
-"""What a worker's process works with: one client, one throttle, one journal; and how it carries out a chunk."""
+"""What a worker's process works with, one of each: client, throttle, journal; and how it does a chunk."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ __all__ = ["Tally", "Workplace"]
 # Seconds between two records of what was done.
 _RECORD = 1.0
 _RATE_SECONDS = 60.0
-# Seconds until a worker of procrastinate's own, which can't be ended, takes another chunk after what hits every one.
+# Seconds for which a worker that procrastinate runs, and which can't be ended, rests after such an error.
 _PAUSE = 10.0
 
 
@@ -214,6 +214,8 @@ class Workplace:
     def _count(self, outcome: UploadOutcome) -> None:
         failed = outcome.status == "failed"
         self.tally = Tally(self.tally.done + (not failed), self.tally.failed + failed)
+        if self.options.on_outcome is not None:
+            self.options.on_outcome(outcome)
 
     async def _record_regularly(self) -> None:
         while True:

@@ -101,7 +101,7 @@ class FleetStatus:
 
     @property
     def seconds_left(self) -> float | None:
-        """Seconds that the rest will take at this pace, or at the limit where that is less; None if unknown."""
+        """Seconds that the rest will take at this pace, or at the limit if that is less; None if unknown."""
         limit = self.requests_per_minute
         pace = self.per_second if limit is None else min(self.per_second, limit / 60)
         return self.left / pace if pace > 0 else None

@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,12 +54,12 @@ class _Chunk:
 async def submit(database_url: str, manifest: Manifest) -> Submission:
     """Put the rows of a manifest into the queue; submitting the same twice is the same as once.
 
-    What is submitted again is what was cancelled, or has failed. The manifest is streamed: its size is limited by
-    the database alone. Rows that are wrong fail at once.
+    What is submitted again is what was cancelled, or has failed. The manifest is streamed: its size is
+    limited by the database alone. Rows that are wrong fail at once.
 
     Args:
         database_url: ``postgresql://user@host/database``; its tables are created if there are none.
-        manifest: The rows. Their paths are relative to its folder, or its *root*, which workers must have too.
+        manifest: The rows. Their paths are relative to its folder, or its *root*: workers must have that too.
 
     Raises:
         InvalidUploadError: Of ``manifest``: the file can't be read, or its header is wrong.
@@ -74,9 +75,7 @@ async def submit(database_url: str, manifest: Manifest) -> Submission:
             queued = wrong = 0
             async with aclosing(_chunks(manifest)) as chunks:
                 async for some in chunks:
-                    queued += await tables.transact(
-                        lambda connection, some=some: _put(connection, number, some)
-                    )
+                    queued += await tables.transact(partial(_put, submission=number, chunks=some))
                     wrong += sum(len(chunk.results) for chunk in some)
             if await thread.run(_digest, manifest) != digest:
                 raise InvalidUploadError(
@@ -112,9 +111,9 @@ async def _begin(tables: Tables, manifest: Manifest, digest: bytes, rows: int) -
     [(number,)] = await tables.ask(
         sql.SUBMIT,
         digest=digest,
-        manifest=os.path.abspath(manifest.path).encode("utf-8", "replace").decode(),
+        manifest=str(_absolute(manifest.path)).encode("utf-8", "replace").decode(),
         columns=as_json(manifest.columns),
-        root=os.fsencode(_root(manifest)),
+        root=os.fsencode(_absolute(manifest.root)),
         allow_outside=manifest.allow_outside,
         rows=rows,
     )
@@ -192,17 +191,17 @@ async def _put(connection: Connection, submission: int, chunks: Sequence[_Chunk]
     return sum(len(chunk.rows) - len(results) for chunk, results in wanted)
 
 
-def _root(manifest: Manifest) -> Path:
-    return Path(os.path.abspath(manifest.root))
+def _absolute(path: str | Path) -> Path:
+    return Path(os.path.abspath(path))  # noqa: PTH100 - resolving would follow a link
 
 
 def _digest(manifest: Manifest) -> bytes:
     """Return what a submission is known by: the manifest's bytes, and how they are read."""
     digest = hashlib.sha256(
-        repr((_ROWS, os.fspath(_root(manifest)), manifest.settings)).encode("utf-8", "replace")
+        repr((_ROWS, os.fspath(_absolute(manifest.root)), manifest.settings)).encode("utf-8", "replace")
     )
     try:
-        with open(manifest.path, "rb") as file:
+        with Path(manifest.path).open("rb") as file:
             while block := file.read(1 << 20):
                 digest.update(block)
     except OSError as error:

@@ -28,11 +28,12 @@ def app(database_url: str, options: WorkerOptions = WorkerOptions()) -> procrast
 
     ::
 
-        app = fleet.app("postgresql://user@host/database")   # procrastinate --app=module.app worker
+        app = fleet.app("postgresql://user@host/database")  # procrastinate --app=module.app worker
 
-    Such a worker does what :func:`work` does, but it ends as procrastinate's do: it finishes its chunks, or cuts
-    them off after ``--shutdown-graceful-timeout``. After an error that would hit every upload it tries again in ten
-    seconds. Without ``--concurrency`` it takes two chunks at once, and its sweeps wait for a free place.
+    Such a worker does what :func:`work` does, but it ends as procrastinate's do: it finishes its chunks, or
+    cuts them off after ``--shutdown-graceful-timeout``. After an error that would hit every upload it tries
+    again in ten seconds. Without ``--concurrency`` it takes two chunks at once, and its sweeps wait for a
+    free place.
 
     Raises:
         ConfigurationError: The database's URL is invalid.
@@ -51,18 +52,20 @@ async def work(
 ) -> Tally:
     """Upload what was submitted, as one of any number of workers; return what this one has done.
 
-    A cancellation cuts off what is under way: what became of it is looked up by the worker that comes to it next.
+    A cancellation cuts off what is under way: what became of it is looked up by the worker that comes to it
+    next.
 
     Args:
         database_url: ``postgresql://user@host/database``, where it was submitted.
         options: How fast, with which client, and where the recordings are.
         until_done: End once all that was submitted is done, by this worker or others.
-        stop: End in good order once this is set: begin nothing, finish what is under way, and give the rest back.
+        stop: End in good order once this is set: begin nothing, finish what is under way, give the rest back.
         deadline: Seconds that this may take; then it is cut off.
 
     Raises:
-        SiliconFlowError: An error that would hit every upload (a bad key, a daily quota, another account's journal,
-            a database that is away for longer than ``patience``); unfinished chunks are back in the queue.
+        SiliconFlowError: An error that would hit every upload (a bad key, a daily quota, another account's
+            journal, a database that is away for longer than ``patience``); unfinished chunks are back in the
+            queue.
         ConfigurationError: The URL is invalid.
     """
     address = Address.parse(database_url)
@@ -87,7 +90,10 @@ async def _work(
     assert place.stopped is not None  # noqa: S101 - this is the one that ends it
     chunks = asyncio.create_task(_keep_working(queue, place, queues=[QUEUE]))
     sweeps = asyncio.create_task(_keep_working(queue, place, queues=[SWEEPS], concurrency=1))
-    ends = [asyncio.create_task(stop.wait()), asyncio.create_task(place.stopped.wait())]
+    ends: list[asyncio.Task[Any]] = [
+        asyncio.create_task(stop.wait()),
+        asyncio.create_task(place.stopped.wait()),
+    ]
     if until_done:
         ends.append(asyncio.create_task(_all_done(place)))
     try:
@@ -101,14 +107,14 @@ async def _work(
     finally:
         for task in (sweeps, *ends):
             task.cancel()
-        results = await asyncio.gather(chunks, sweeps, *ends, return_exceptions=True)
-    for result in results:
-        if isinstance(result, Exception):
-            raise result
+        await asyncio.wait([chunks, sweeps, *ends])
+    for task in (chunks, sweeps, *ends):
+        if not task.cancelled() and (error := task.exception()) is not None:
+            raise error
 
 
 async def _keep_working(queue: procrastinate.App, place: Workplace, **options: Any) -> None:
-    """Run a worker of the queue; one that ends by itself has lost the database, and begins anew once it is back."""
+    """Run a worker of the queue; one that ends by itself lost the database: begin anew once that is back."""
     while True:
         try:
             await queue.run_worker_async(install_signal_handlers=False, **options)
@@ -118,8 +124,7 @@ async def _keep_working(queue: procrastinate.App, place: Workplace, **options: A
         await asyncio.sleep(_POLL)
 
 
-async def _all_done(place: Workplace) -> bool:
+async def _all_done(place: Workplace) -> None:
     """Return once no chunk is unfinished."""
-    while (await place.tables.ask(sql.UNFINISHED))[0][0]:
+    while (await place.tables.ask(sql.UNFINISHED))[0][0]:  # noqa: ASYNC110 - other processes finish them
         await asyncio.sleep(_POLL)
-    return True
