@@ -23,7 +23,7 @@ from siliconflow_voice.cli.progress import FailureLog
 from siliconflow_voice.cli.terminal import Stdout, is_watched, shortened
 from siliconflow_voice.database import Address
 from siliconflow_voice.errors import ConfigurationError, SiliconFlowError
-from siliconflow_voice.fleet.status import read_status
+from siliconflow_voice.fleet.state import read_status
 from siliconflow_voice.fleet.tables import Tables
 from siliconflow_voice.signals import on_stop_signal
 from siliconflow_voice.uploads.values import UploadOutcome

@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.text import Text
 
 from siliconflow_voice.cli.terminal import Stdout, format_duration, shortened
-from siliconflow_voice.fleet.status import FleetStatus, SubmissionStatus, WorkerStatus
+from siliconflow_voice.fleet.state import FleetStatus, SubmissionStatus, WorkerStatus
 
 __all__ = ["Overview"]
 

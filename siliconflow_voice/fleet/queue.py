@@ -40,6 +40,8 @@ class Station(Protocol):
     @property
     def lease(self) -> float: ...
     @property
+    def patience(self) -> float: ...
+    @property
     def tables(self) -> Tables: ...
     async def open(self) -> None: ...
     async def close(self) -> None: ...
@@ -72,6 +74,7 @@ def build(address: Address, station: Station) -> procrastinate.App:
         conninfo=address.conninfo,
         min_size=1,
         max_size=4,
+        timeout=station.patience,
         kwargs={"application_name": "siliconflow-voice queue"},
     )
     app = procrastinate.App(

@@ -100,6 +100,11 @@ class Workplace:
         """Seconds without a heartbeat after which the worker is taken to be dead."""
         return self.options.lease
 
+    @property
+    def patience(self) -> float:
+        """Seconds for which a database that is away is waited for."""
+        return self.options.patience
+
     async def open(self) -> None:
         """Open the tables, the throttle, the client and the journal, unless that is done.
 

@@ -7,6 +7,7 @@ import logging
 from typing import Any
 
 import procrastinate
+import procrastinate.worker
 from procrastinate.exceptions import ConnectorException
 
 from siliconflow_voice.database import Address
@@ -88,8 +89,9 @@ async def _work(
     queue: procrastinate.App, place: Workplace, *, until_done: bool, stop: asyncio.Event, deadline: float
 ) -> None:
     assert place.stopped is not None  # noqa: S101 - this is the one that ends it
-    chunks = asyncio.create_task(_keep_working(queue, place, queues=[QUEUE]))
-    sweeps = asyncio.create_task(_keep_working(queue, place, queues=[SWEEPS], concurrency=1))
+    workers = [_Worker(queue, place, [QUEUE]), _Worker(queue, place, [SWEEPS], concurrency=1)]
+    # Tasks of their own: what ends one must not cut off the others.
+    working = [asyncio.create_task(worker.work()) for worker in workers]
     ends: list[asyncio.Task[Any]] = [
         asyncio.create_task(stop.wait()),
         asyncio.create_task(place.stopped.wait()),
@@ -97,31 +99,49 @@ async def _work(
     if until_done:
         ends.append(asyncio.create_task(_all_done(place)))
     try:
-        await asyncio.wait([chunks, sweeps, *ends], return_when=asyncio.FIRST_COMPLETED)
-        chunks.cancel()  # which takes no further one, and waits for those under way
+        await asyncio.wait([*working, *ends], return_when=asyncio.FIRST_COMPLETED)
+        for worker in workers:
+            worker.stop()
         await place.drain(deadline)
     except asyncio.CancelledError:
-        chunks.cancel()
         place.cancel()
         raise
     finally:
-        for task in (sweeps, *ends):
+        for worker in workers:
+            worker.stop()
+        for task in ends:
             task.cancel()
-        await asyncio.wait([chunks, sweeps, *ends])
-    for task in (chunks, sweeps, *ends):
+        await asyncio.wait([*working, *ends])
+    for task in (*working, *ends):
         if not task.cancelled() and (error := task.exception()) is not None:
             raise error
 
 
-async def _keep_working(queue: procrastinate.App, place: Workplace, **options: Any) -> None:
-    """Run a worker of the queue; one that ends by itself lost the database: begin anew once that is back."""
-    while True:
-        try:
-            await queue.run_worker_async(install_signal_handlers=False, **options)
-        except ConnectorException as error:
-            _log.warning("The queue's database was away: %s", error)
-        await place.tables.ask(sql.UNFINISHED)
-        await asyncio.sleep(_POLL)
+class _Worker:
+    """A worker of the queue; one that ends by itself lost the database, and begins anew once that is back."""
+
+    def __init__(self, queue: procrastinate.App, place: Workplace, queues: list[str], **options: Any) -> None:
+        defaults = {**queue.worker_defaults, "queues": queues, "install_signal_handlers": False}
+        # Not by the app, which offers no more than a cancellation: psycopg may lose that.
+        self._worker = procrastinate.worker.Worker(queue, **{**defaults, **options})
+        self._place = place
+        self._is_stopping = False
+
+    async def work(self) -> None:
+        """Work until stopped."""
+        while not self._is_stopping:
+            try:
+                await self._worker.run()
+            except ConnectorException as error:
+                _log.warning("The queue's database was away: %s", error)
+            if not self._is_stopping:
+                await self._place.tables.ask(sql.UNFINISHED)  # once it is back
+                await asyncio.sleep(_POLL)
+
+    def stop(self) -> None:
+        """Take no further job, and end once those under way have ended."""
+        self._is_stopping = True
+        self._worker.stop()
 
 
 async def _all_done(place: Workplace) -> None:
