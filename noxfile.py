@@ -79,7 +79,7 @@ def tests(session: nox.Session) -> None:
         session.run(*PYTEST, *ignored, "--cov", "--cov-report=term", env=INSTALLED)
         session.run(*PYTEST, *SLOW, env=INSTALLED)  # thousands of uploads, and no branch more
     else:
-        session.run(*PYTEST, *ignored, env=INSTALLED)
+        session.run(*PYTEST, *ignored, "-m", "not postgresql", env=INSTALLED)
 
 
 @nox.session(python=PYTHONS[0])
@@ -181,6 +181,16 @@ def fuzz(session: nox.Session) -> None:
     _install(session, "tests")
     env = {"PYTHONPATH": "tests", "PYTHONSAFEPATH": "1"}
     session.run("python", "-m", "fuzzing", *session.posargs, env=env)
+
+
+@nox.session
+@nox.parametrize("engine", ["celery", "ray"])
+def engines(session: nox.Session, engine: str) -> None:
+    """Run the example of another engine, and kill its workers in the middle (minutes)."""
+    packages = {"celery": ["celery[redis]>=5.5"], "ray": ["ray>=2.40", "psutil"]}
+    session.install("--quiet", *packages[engine])
+    _install(session)
+    session.run("python", "examples/engines/try_engine.py", engine)
 
 
 @nox.session

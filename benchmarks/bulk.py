@@ -132,7 +132,7 @@ async def records(folder: Path, count: int) -> None:
 
 async def tiny(port: int, rows: int, journal: Path) -> None:
     """Upload so many rows of tiny audio."""
-    head = Path(__file__).parents[1].joinpath("examples/recordings/patience-zh.mp3").read_bytes()[:400]
+    head = Path(__file__).parents[1].joinpath("examples/recordings/patience-zh.mp3").read_bytes()[:4000]
     items = (VoiceUpload(head, f"voice-{number}", TEXT) for number in range(rows))
     statuses = Counter[str]()
     began = time.perf_counter()

@@ -11,6 +11,7 @@ from siliconflow_voice.api.requests import Encoding
 from siliconflow_voice.audio.checks import AudioLimits
 from siliconflow_voice.audio.formats import AudioFacts
 from siliconflow_voice.audio.inspection import inspect_audio
+from siliconflow_voice.audio.remote.policy import RemoteAudio
 from siliconflow_voice.audio.source import Audio, AudioSource
 from siliconflow_voice.calls.draining import Drained
 from siliconflow_voice.calls.events import (
@@ -56,13 +57,16 @@ from siliconflow_voice.errors import (
 from siliconflow_voice.models import Attempt, Failure, Voice
 from siliconflow_voice.throttle.throttle import GateSnapshot, Throttle
 from siliconflow_voice.transport.timeouts import Timeouts
+from siliconflow_voice.uploads.checking import UploadProblem, check_upload
 from siliconflow_voice.uploads.recovery import OnAmbiguous
 from siliconflow_voice.uploads.values import UploadOutcome, VoiceUpload
 from siliconflow_voice.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from siliconflow_voice.bulk.checking import CheckReport, ManifestCheck
     from siliconflow_voice.bulk.journal import Journal
-    from siliconflow_voice.bulk.manifest import Manifest, ManifestUpload
+    from siliconflow_voice.bulk.listed import ManifestUpload
+    from siliconflow_voice.bulk.manifest import Manifest
     from siliconflow_voice.bulk.run import upload_many
 
 __all__ = [
@@ -79,6 +83,7 @@ __all__ = [
     "AudioSourceError",
     "AuthenticationError",
     "BadRequestError",
+    "CheckReport",
     "ClientClosedError",
     "ClientOptions",
     "ConfigurationError",
@@ -95,6 +100,7 @@ __all__ = [
     "Journal",
     "JournalError",
     "Manifest",
+    "ManifestCheck",
     "ManifestUpload",
     "NotFoundError",
     "OnAmbiguous",
@@ -106,6 +112,7 @@ __all__ = [
     "QuotaExhaustedError",
     "RateLimitError",
     "RealNameRequiredError",
+    "RemoteAudio",
     "RetryPolicy",
     "ServerError",
     "SettleEvent",
@@ -116,18 +123,22 @@ __all__ = [
     "Timeouts",
     "UnexpectedRedirectError",
     "UploadOutcome",
+    "UploadProblem",
     "Voice",
     "VoiceClient",
     "VoiceUpload",
     "WaitEvent",
+    "check_upload",
     "inspect_audio",
     "upload_many",
 ]
 
 _BULK = {
+    "CheckReport": "siliconflow_voice.bulk.checking",
     "Journal": "siliconflow_voice.bulk.journal",
     "Manifest": "siliconflow_voice.bulk.manifest",
-    "ManifestUpload": "siliconflow_voice.bulk.manifest",
+    "ManifestCheck": "siliconflow_voice.bulk.checking",
+    "ManifestUpload": "siliconflow_voice.bulk.listed",
     "upload_many": "siliconflow_voice.bulk.run",
 }
 

@@ -130,7 +130,8 @@ class InvalidUploadError(SiliconFlowError, ValueError):
     Attributes:
         field: The argument at fault: ``audio``, ``custom_name``, ``text``, ``model`` …
         rule: The rule that it breaks, as a word that stays: ``empty``, ``too_large``, ``too_long``,
-            ``format``, ``source``, ``media_type``, ``name``, ``text``, ``type`` …; or empty.
+            ``format``, ``source``, ``address``, ``host``, ``media_type``, ``name``, ``text``, ``type``,
+            ``choice`` …; or empty.
         reason: What is wrong with it; ``message`` has both.
     """
 
@@ -142,7 +143,15 @@ class InvalidUploadError(SiliconFlowError, ValueError):
 
 
 class AudioSourceError(SiliconFlowError):
-    """The audio can't be read: missing, not a regular file, no permission, an I/O error."""
+    """The audio can't be read: missing, not a regular file, no permission, an I/O error, a failed download.
+
+    Attributes:
+        status: The HTTP status that the server of an :meth:`AudioSource.url` answered with, or None.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class SourceConsumedError(AudioSourceError):
@@ -152,7 +161,7 @@ class SourceConsumedError(AudioSourceError):
 
 
 class SourceChangedError(AudioSourceError):
-    """The file grew, shrank or changed between the checks and the end of the upload."""
+    """The file, or what an address leads to, changed between the checks and the end of the upload."""
 
 
 class APIConnectionError(SiliconFlowError):

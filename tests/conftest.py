@@ -30,6 +30,15 @@ def pytest_configure() -> None:
             signal.signal(number, handler)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that need PostgreSQL, so that they can be left out: on one Python is enough."""
+    for item in items:
+        fixtures, call = getattr(item, "fixturenames", ()), getattr(item, "callspec", None)
+        needs_it = {"postgres_server", "database_url", "own_server"}.intersection(fixtures)
+        if needs_it or (call is not None and call.params.get("place") == "postgresql"):
+            item.add_marker("postgresql")
+
+
 def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Run a test in hurried time if it asks for that."""
     marker = item.get_closest_marker("asyncio")

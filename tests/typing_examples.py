@@ -21,6 +21,7 @@ from siliconflow_voice import (
     AudioLimits,
     AudioSource,
     AudioSourceError,
+    CheckReport,
     ClientOptions,
     ConfigurationError,
     Event,
@@ -35,16 +36,19 @@ from siliconflow_voice import (
     QueueEvent,
     QuotaExhaustedError,
     RateLimitError,
+    RemoteAudio,
     RetryPolicy,
     SettleEvent,
     SiliconFlowError,
     Throttle,
     Timeouts,
     UploadOutcome,
+    UploadProblem,
     Voice,
     VoiceClient,
     VoiceUpload,
     WaitEvent,
+    check_upload,
     upload_many,
 )
 from siliconflow_voice.emulator import Emulator, Fault, Quota, RequestRecord, StoredVoice
@@ -101,6 +105,13 @@ async def audio_comes_in_many_kinds(client: VoiceClient, path: Path, reader: aio
             assert_type(voice, Voice)
         await client.upload_voice(file, custom_name="narrator", text="慢工出细活")
         await client.upload_voice(samples(), custom_name="narrator", text="慢工出细活")
+    remote = RemoteAudio(
+        hosts=["a.example"], schemes=("https", "s3"), max_redirects=0, timeout=5, private=True
+    )
+    assert_type(RemoteAudio("a.example").hosts, tuple[str, ...])
+    await client.upload_voice(
+        AudioSource.url("https://a.example/b", remote=remote), custom_name="narrator", text="慢工出细活"
+    )
     source = AudioSource.of("narrator.mp3")
     assert_type(source, AudioSource)
     assert_type(source.replayable, bool)
@@ -217,3 +228,8 @@ async def many_uploads_have_outcomes(client: VoiceClient, stream: AsyncIterator[
                 assert_type(outcome.upload.line, int)
         assert_type(await journal.counts(), dict[str, int])
         assert_type(await journal.export("voices.jsonl"), int)
+    check = Manifest("voices.csv").check(limits=client.limits)
+    async for problem in check:
+        assert_type((problem.field, problem.rule, problem.line), tuple[str, str, int | None])
+    assert_type(check.report, CheckReport)
+    assert_type(await check_upload(uploads[0], limits=None), tuple[UploadProblem, ...])

@@ -38,6 +38,7 @@ class OpenJournal(Protocol):
     async def end_run(self) -> None: ...
     async def counts(self) -> dict[str, int]: ...
     async def page(self, after: int, size: int) -> list[tuple[int, Record]]: ...
+    async def superseded(self, after: int, size: int) -> list[tuple[int, Record, str]]: ...
     async def decide(self, sha256: str, custom_name: str, uri: str | None) -> bool: ...
     async def forget(self, uri: str) -> bool: ...
 
@@ -166,6 +167,22 @@ class Journal:
         while page := await opened.page(last, _PAGE):
             for last, record in page:  # noqa: B007 - the next page begins behind it
                 yield _row(record)
+
+    async def superseded(self) -> AsyncGenerator[dict[str, Any], None]:
+        """Yield the uploads whose voices a later upload replaced: such as of a row whose text was corrected.
+
+        The later one has the same model and ``custom_name``, or the same model, audio and content, and
+        another text. Each has the fields of :meth:`export`, and ``superseded_by``: the later one's uri. The
+        journal does not know which of two voices is still wanted: if a name stands for two on purpose, or a
+        text was changed back, the older one is.
+
+        Raises:
+            JournalError: It can't be read.
+        """
+        opened, last = self._open_journal(), 0
+        while page := await opened.superseded(last, _PAGE):
+            for last, record, uri in page:  # noqa: B007 - the next page begins behind it
+                yield {**_row(record), "superseded_by": uri}
 
     async def decide(self, *, sha256: str, custom_name: str, uri: str | None) -> bool:
         """Record what became of an upload that is ``unknown``, where no listing can show it.

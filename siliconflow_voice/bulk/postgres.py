@@ -280,6 +280,11 @@ class PostgresJournal:
         rows = await self._ask(sql.PAGE, after=after, size=size)
         return [(row[0], Record(bytes(row[1]), *row[2:])) for row in rows]
 
+    async def superseded(self, after: int, size: int) -> list[tuple[int, Record, str]]:
+        """Return a page of the uploads that were replaced by a later one, each with the later one's uri."""
+        rows = await self._ask(sql.SUPERSEDED, after=after, size=size)
+        return [(row[0], Record(bytes(row[1]), *row[2:-1]), row[-1]) for row in rows]
+
     async def decide(self, sha256: str, custom_name: str, uri: str | None) -> bool:
         """Record what became of an upload that is unknown; return whether there was one."""
         state = "pending" if uri is None else "recovered"

@@ -138,6 +138,10 @@ class SQLiteJournal:
         """Return up to *size* records whose number is above *after*, in order, each with its number."""
         return await self.transact(partial(Store.page, after=after, size=size))
 
+    async def superseded(self, after: int, size: int) -> list[tuple[int, Record, str]]:
+        """Return a page, as :meth:`page` does, of the uploads that later ones replaced, and these uris."""
+        return await self.transact(partial(Store.superseded, after=after, size=size))
+
     async def decide(self, sha256: str, custom_name: str, uri: str | None) -> bool:
         """Record what became of an upload that is unknown; return whether there was one."""
         return await self.transact(partial(Store.decide, sha256=sha256, custom_name=custom_name, uri=uri))

@@ -181,3 +181,25 @@ FORGET = """
 UPDATE siliconflow_voice.uploads SET state = 'pending', uri = NULL, at = clock_timestamp()
 WHERE uri = %(uri)s RETURNING true
 """
+SUPERSEDED = f"""
+WITH names AS (
+    SELECT model, custom_name FROM siliconflow_voice.uploads WHERE uri IS NOT NULL
+    GROUP BY 1, 2 HAVING count(*) > 1
+), recordings AS (
+    SELECT model, audio, sha256 FROM siliconflow_voice.uploads WHERE uri IS NOT NULL
+    GROUP BY 1, 2, 3 HAVING min(text) <> max(text)
+), voices AS (
+    SELECT * FROM siliconflow_voice.uploads u WHERE uri IS NOT NULL AND (
+        EXISTS (SELECT FROM names n WHERE (n.model, n.custom_name) = (u.model, u.custom_name))
+        OR EXISTS (SELECT FROM recordings r WHERE (r.model, r.audio, r.sha256) = (u.model, u.audio, u.sha256))
+    )
+), u AS (
+    SELECT *, first_value(uri) OVER by_name AS newest, first_value(uri) OVER by_audio AS corrected,
+        first_value(text) OVER by_audio AS corrected_text
+    FROM voices
+    WINDOW by_name AS (PARTITION BY model, custom_name ORDER BY at DESC, id DESC),
+        by_audio AS (PARTITION BY model, audio, sha256 ORDER BY at DESC, id DESC)
+)
+SELECT u.id, {_COLUMNS}, CASE WHEN newest <> uri THEN newest ELSE corrected END FROM u
+WHERE u.id > %(after)s AND (newest <> uri OR corrected_text <> text) ORDER BY u.id LIMIT %(size)s
+"""

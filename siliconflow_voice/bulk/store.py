@@ -52,6 +52,36 @@ WHERE uploads.uri IS NULL
 """
 
 
+# By name, or by recording where the text is another. First which of these there are several of: they are few,
+# and to sort all rows takes long.
+_SUPERSEDED = f"""
+WITH
+    names AS (
+        SELECT model, custom_name FROM uploads WHERE uri IS NOT NULL GROUP BY 1, 2 HAVING count(*) > 1
+    ),
+    recordings AS (
+        SELECT model, audio, sha256 FROM uploads WHERE uri IS NOT NULL GROUP BY 1, 2, 3
+        HAVING min(text) != max(text)
+    ),
+    voices AS (
+        SELECT * FROM uploads WHERE uri IS NOT NULL AND (
+            (model, custom_name) IN names OR (model, audio, sha256) IN recordings
+        )
+    )
+SELECT id, {_COLUMNS}, CASE WHEN newest != uri THEN newest ELSE corrected END FROM (
+    SELECT
+        *,
+        first_value(uri) OVER by_name AS newest,
+        first_value(uri) OVER by_audio AS corrected,
+        first_value(text) OVER by_audio AS corrected_text
+    FROM voices
+    WINDOW
+        by_name AS (PARTITION BY model, custom_name ORDER BY at DESC, id DESC),
+        by_audio AS (PARTITION BY model, audio, sha256 ORDER BY at DESC, id DESC)
+)
+WHERE id > ? AND (newest != uri OR corrected_text != text) ORDER BY id LIMIT ?
+"""  # noqa: S608 - our own names
+
 # SQLite keeps any value in any column: only a damaged or a forged file has others than these.
 _WRONG = """
 SELECT id FROM uploads WHERE typeof(key) != 'blob'
@@ -257,6 +287,15 @@ class Store:
             (after, size),
         )
         return [(row[0], Record(*row[1:])) for row in rows]
+
+    def superseded(self, after: int, size: int) -> list[tuple[int, Record, str]]:
+        """Return a page, as :meth:`page` does, of what has a voice and was replaced by a later upload's.
+
+        Each also has the later upload's uri. That is one of the same model and name; or of the same model,
+        audio and digest, with another text.
+        """
+        rows = self._connection.execute(_SUPERSEDED, (after, size))
+        return [(row[0], Record(*row[1:-1]), row[-1]) for row in rows]
 
     def intend(self, entry: Entry) -> None:
         """Record that an upload is about to be sent."""

@@ -18,6 +18,8 @@ __all__ = ["TableFormat", "TableWriter", "is_table_of", "part_of", "table_format
 TableFormat: TypeAlias = Literal["csv", "jsonl"]
 _FORMATS: dict[str, TableFormat] = {"csv": "csv", "jsonl": "jsonl"}
 
+_LONGEST_HEADER = 100_000
+
 # Excel reads a CSV file as UTF-8 only if it begins with this.
 _MARK = "\ufeff"
 # Full-width ones too, which an input method makes, and some spreadsheets take for the others.
@@ -34,8 +36,8 @@ def part_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.part")
 
 
-def is_table_of(path: Path, columns: Sequence[str]) -> bool:
-    """Return whether a file is a CSV table of these columns, as written here; a link or a FIFO never is.
+def is_table_of(path: Path, *, first: Sequence[str], last: Sequence[str]) -> bool:
+    """Return whether a file is a CSV table with these columns first and last; a link or a FIFO never is.
 
     Raises:
         OSError: It is there, and can't be read.
@@ -45,7 +47,8 @@ def is_table_of(path: Path, columns: Sequence[str]) -> bool:
             return False
         # O_NONBLOCK, or a FIFO that took its place meanwhile would hold this up.
         with open(path, encoding="utf-8-sig", errors="replace", opener=_open_unlinked) as file:
-            return file.readline(1000).rstrip("\n") == ",".join(columns)
+            header = next(csv.reader([file.readline(_LONGEST_HEADER)]), list[str]())
+            return header[: len(first)] == list(first) and header[-len(last) :] == list(last)
     except FileNotFoundError:
         return False
 

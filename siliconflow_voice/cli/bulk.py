@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import nullcontext
+from contextlib import aclosing, nullcontext
 from pathlib import Path
 from typing import Annotated
 
-from attrs import asdict, frozen
+from attrs import asdict, evolve, frozen
 from cyclopts import Group, Parameter
 from cyclopts.validators import Number
 
 from siliconflow_voice.api.requests import Encoding
-from siliconflow_voice.bulk.checking import CheckReport, Problem, check_manifest
+from siliconflow_voice.audio.remote.policy import RemoteAudio
+from siliconflow_voice.bulk.checking import CheckReport
 from siliconflow_voice.bulk.manifest import Manifest
 from siliconflow_voice.cli.exits import ALL_DONE, SOME_FAILED, Interruption
 from siliconflow_voice.cli.files import Files
-from siliconflow_voice.cli.options import Connection, Count, Flag, MaybeCount
+from siliconflow_voice.cli.options import Connection, Count, Flag, MaybeCount, Several
 from siliconflow_voice.cli.outputs import Outputs
 from siliconflow_voice.cli.progress import progress_on
 from siliconflow_voice.cli.run import Run, conclude
@@ -29,10 +30,35 @@ from siliconflow_voice.cli.terminal import (
     is_watched,
     shortened,
 )
+from siliconflow_voice.cli.wording import in_options
 from siliconflow_voice.throttle.throttle import Throttle
 from siliconflow_voice.uploads.values import DEFAULT_MODEL
 
-__all__ = ["Limits", "Rows", "bulk"]
+__all__ = ["Addresses", "Limits", "Rows", "bulk"]
+
+
+@Parameter(name="*", group=Group("Addresses", sort_key=2))
+@frozen
+class Addresses:
+    """Which recordings may be fetched."""
+
+    allow_host: Several = ()
+    """Fetch audio from this host, or for object storage from this bucket, where the manifest has an address;
+    can be repeated (default: none; such rows fail)."""
+    allow_scheme: Several = ("https",)
+    """Fetch it by this scheme, such as s3 or http; can be repeated (default: https)."""
+    allow_private: Flag = False
+    """Fetch it also from this machine and private networks (default: off; such rows fail)."""
+
+    def policy(self) -> RemoteAudio | None:
+        """Return the addresses that are allowed, or None.
+
+        Raises:
+            ConfigurationError: A host or a scheme is not one.
+        """
+        if not self.allow_host:
+            return None
+        return RemoteAudio(self.allow_host, self.allow_scheme, private=self.allow_private)
 
 
 @Parameter(name="*", group=Group("Manifest", sort_key=2))
@@ -50,19 +76,21 @@ class Rows:
     """Folder that audio paths are relative to and must stay in (default: the manifest's folder)."""
     allow_outside: Flag = False
     """Allow audio paths that lead out of that folder (default: off; such rows fail)."""
+    addresses: Addresses = Addresses()
 
     def of(self, manifest: Path) -> Manifest:
         """Return the rows of a manifest.
 
         Raises:
             InvalidUploadError: It is not a supported kind of table.
-            ConfigurationError: The encoding of its text is unknown.
+            ConfigurationError: The encoding of its text is unknown, or a host or a scheme is not one.
         """
         return Manifest(
             manifest,
             encoding=self.manifest_encoding,
             root=self.root,
             allow_outside=self.allow_outside,
+            remote=self.addresses.policy(),
             model=self.model,
             upload_encoding=self.encoding,
         )
@@ -162,19 +190,20 @@ async def _check(
         SiliconFlowError: There is no room for temporary files, or standard output can't be written.
     """
     console = stdout.console()
-
-    def show(problem: Problem) -> None:
-        if as_json:
-            stdout.event("problem", **asdict(problem))
-        else:
-            console.print(shortened(str(problem)), soft_wrap=True)
-        if failure := stdout.failure():
-            raise failure
-
+    check = manifest.check()
     watched = is_watched(console) and not as_json
     with console.status("Checking all rows and recordings …") if watched else nullcontext():
-        report = await check_manifest(manifest, on_problem=show)
-    seconds = None if requests_per_minute is None else report.rows / requests_per_minute * 60
+        async with aclosing(aiter(check)) as problems:
+            async for found in problems:
+                problem = evolve(found, reason=in_options(found.reason))
+                if as_json:
+                    stdout.event("problem", **asdict(problem))
+                else:
+                    console.print(shortened(str(problem)), soft_wrap=True)
+                if failure := stdout.failure():
+                    raise failure
+    report = check.report
+    seconds = None if requests_per_minute is None else report.upload_seconds(requests_per_minute)
     if as_json:
         stdout.event("checked", **asdict(report), seconds_at_this_rate=seconds)
     else:

@@ -14,10 +14,10 @@ from cyclopts import App, Group, Parameter
 from cyclopts.validators import Number
 
 from siliconflow_voice import fleet as engine
-from siliconflow_voice.bulk.outcomes import as_row
-from siliconflow_voice.cli.bulk import Limits, Rows
+from siliconflow_voice.cli.bulk import Addresses, Limits, Rows
 from siliconflow_voice.cli.exits import ALL_DONE, BY_SIGNAL, Exit, Interruption
 from siliconflow_voice.cli.options import Connection, Flag
+from siliconflow_voice.cli.outputs import as_row
 from siliconflow_voice.cli.overview import Overview
 from siliconflow_voice.cli.progress import FailureLog
 from siliconflow_voice.cli.terminal import Stdout, is_watched, shortened
@@ -35,7 +35,7 @@ T = TypeVar("T")
 Database: TypeAlias = Annotated[str | None, Parameter(group=Group("Connection", sort_key=9))]
 _Seconds: TypeAlias = Annotated[float, Parameter(validator=Number(gte=0))]
 
-_ROWS, _LIMITS, _CONNECTION = Rows(), Limits(), Connection()
+_ROWS, _ADDRESSES, _LIMITS, _CONNECTION = Rows(), Addresses(), Limits(), Connection()
 # Seconds between two pictures of a terminal, and two lines of a log.
 _REFRESH, _LINE_EVERY = 1.0, 10.0
 
@@ -90,6 +90,7 @@ async def worker(
     settle: _Seconds = 10.0,
     json: Flag = False,
     database: Database = None,
+    addresses: Addresses = _ADDRESSES,
     limits: Limits = _LIMITS,
     connection: Connection = _CONNECTION,
 ) -> int:
@@ -117,6 +118,8 @@ async def worker(
     database
         URL of the database (default: SILICONFLOW_DATABASE_URL). Never put a password here, where all users of
         the machine can read it.
+    addresses
+        Which recordings may be fetched.
     limits
         How fast all workers together may be: pass the same to each.
     connection
@@ -131,6 +134,7 @@ async def worker(
         requests_per_minute=limits.requests_per_minute,
         tokens_per_minute=limits.tokens_per_minute,
         root=root,
+        remote=addresses.policy(),
         settle=settle,
         on_outcome=shown.outcome,
     )

@@ -17,7 +17,7 @@ from siliconflow_voice.errors import ConfigurationError
 from siliconflow_voice.signals import default_interrupt
 from siliconflow_voice.transport.pasted import key_in
 
-__all__ = ["Connection", "Count", "Flag", "MaybeCount", "find_key"]
+__all__ = ["Connection", "Count", "Flag", "MaybeCount", "Several", "find_key"]
 
 # A key has some fifty characters, and a .env file around it some more.
 _KEY_FILE_BYTES = 4_096
@@ -25,6 +25,8 @@ _COUNT = Parameter(validator=Number(gte=1))
 
 Flag: TypeAlias = Annotated[bool, Parameter(negative=(), show_default=False)]
 """An option that is there or not."""
+Several: TypeAlias = Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)]
+"""An option that can be repeated."""
 Count: TypeAlias = Annotated[int, _COUNT]
 """A whole number from 1."""
 MaybeCount: TypeAlias = Annotated[int | None, _COUNT]

@@ -9,10 +9,18 @@ from typing import Any, cast
 
 from attrs import frozen
 
-from siliconflow_voice.bulk.manifest import ManifestUpload
-from siliconflow_voice.bulk.outcomes import RESULT_COLUMNS, as_failure, as_row, failure_columns
+from siliconflow_voice.bulk.listed import ManifestUpload
+from siliconflow_voice.bulk.outcomes import (
+    FAILURE_COLUMNS,
+    MANIFEST_COLUMNS,
+    RESULT_COLUMNS,
+    as_failure,
+    failure_columns,
+    row_of,
+)
 from siliconflow_voice.bulk.tables import TableWriter, is_table_of, table_format
 from siliconflow_voice.cli.terminal import shortened
+from siliconflow_voice.cli.wording import in_options
 from siliconflow_voice.errors import ConfigurationError, SiliconFlowError
 from siliconflow_voice.uploads.values import UploadOutcome
 
@@ -20,6 +28,12 @@ __all__ = ["FailedRow", "Outputs", "as_row"]
 
 # So many failures are kept for the report.
 _SAMPLE = 200
+
+
+def as_row(outcome: UploadOutcome) -> dict[str, Any]:
+    """Return the outcome of a manifest's row as the cells of a table, the error in the command's words."""
+    row = row_of(outcome)
+    return {**row, "error": row["error"] and in_options(row["error"])}
 
 
 @frozen
@@ -64,8 +78,7 @@ class Outputs:
         self.error: SiliconFlowError | None = None
         """What went wrong first."""
         self._results = None if results is None else _results_to(results)
-        self._columns = failure_columns(columns)
-        self._failures = TableWriter(failures, self._columns, "csv", faithful=True)
+        self._failures = TableWriter(failures, failure_columns(columns), "csv", faithful=True)
 
     @property
     def failures(self) -> Path | None:
@@ -100,7 +113,7 @@ class Outputs:
                     table.commit()
         if complete and not self._failures.committed:
             with self._writing(self._failures):
-                if is_table_of(self._failures.path, self._columns):
+                if is_table_of(self._failures.path, first=MANIFEST_COLUMNS, last=FAILURE_COLUMNS):
                     self._failures.path.unlink()
 
     def _add(self, table: TableWriter, row: dict[str, Any]) -> None:

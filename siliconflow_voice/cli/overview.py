@@ -77,7 +77,7 @@ def _submission(submission: SubmissionStatus, *, drawn: bool) -> Text:
     came_to = submission.done + submission.failed + submission.cancelled
     share = min(1.0, came_to / max(1, submission.rows))
     filled = int(_BAR * share)
-    bar = [("━" * filled, "green"), ("━" * (_BAR - filled), "dim"), "  "] if drawn else []
+    bar = [("━" * filled, "green"), ("━" * (_BAR - filled), "dim"), ("  ", "")] if drawn else []
     line = Text.assemble(
         (f"{submission.id:>4}  {shortened(PurePath(submission.manifest).name, 40)}  ", "bold"),
         *bar,

@@ -90,7 +90,8 @@ class Run:
         """Refresh what is shown, and end the run once standard output can't be written."""
         while self.stdout.error is None:
             state = throttle_state(throttle)
-            self.stats.sample(in_flight=state.in_flight, limit=state.limit)
+            opens_in = state.opens_in if state.closed else 0.0
+            self.stats.sample(in_flight=state.in_flight, limit=state.limit, opens_in=opens_in)
             self.progress.refresh(state)
             await asyncio.sleep(_REFRESH)
         self._error = self.stdout.failure()

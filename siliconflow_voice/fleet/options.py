@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from attrs import field, frozen
 
+from siliconflow_voice.audio.remote.policy import RemoteAudio
 from siliconflow_voice.client import VoiceClient
 from siliconflow_voice.throttle.throttle import Throttle
 from siliconflow_voice.uploads.values import UploadOutcome
@@ -40,6 +41,8 @@ class WorkerOptions:
     root: str | os.PathLike[str] | None = None
     """The folder that recordings are in on this machine, instead of the one where they were submitted;
     nothing outside of it is read, whatever was submitted."""
+    remote: RemoteAudio | None = None
+    """The addresses that recordings may be fetched from; None for none. Whoever submits can't allow any."""
     settle: float = 10.0
     """Seconds after a dead worker's end until an upload of it that the voice list lacks is sent again."""
     lease: float = field(default=30.0, validator=positive)

@@ -15,7 +15,8 @@ from typing import Any
 from attrs import define, field, frozen
 
 from siliconflow_voice.bulk.journal import Journal
-from siliconflow_voice.bulk.manifest import ManifestUpload
+from siliconflow_voice.bulk.listed import ManifestUpload
+from siliconflow_voice.bulk.recordings import Recordings
 from siliconflow_voice.bulk.run import upload_many
 from siliconflow_voice.client import VoiceClient
 from siliconflow_voice.database import Address, Connection
@@ -188,9 +189,8 @@ class Workplace:
             return None  # it is finished, or was cancelled
         [(rows, results, folder, allow_outside)] = found
         submitted, own = Path(os.fsdecode(folder)), self.options.root
-        root = Root(
-            submitted if own is None else Path(own), submitted, confined=own is not None or not allow_outside
-        )
+        here, outside = (submitted, allow_outside) if own is None else (Path(own), False)
+        root = Root(Recordings(here, outside, self.options.remote), submitted)
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - this is a coroutine
         return _Chunk(submission, number, [root.upload(row) for row in rows], results, task)

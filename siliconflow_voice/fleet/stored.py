@@ -11,10 +11,13 @@ from typing import Any, TypeAlias
 from attrs import frozen
 
 from siliconflow_voice.audio.source import AudioSource
-from siliconflow_voice.bulk.manifest import ManifestUpload, Refused
-from siliconflow_voice.bulk.outcomes import as_row
-from siliconflow_voice.bulk.paths import ListedSource
+from siliconflow_voice.audio.wording import without_secrets
+from siliconflow_voice.bulk import outcomes
+from siliconflow_voice.bulk.lines import trim
+from siliconflow_voice.bulk.listed import ManifestUpload, Refused
+from siliconflow_voice.bulk.recordings import Recordings
 from siliconflow_voice.errors import AudioSourceError, InvalidUploadError
+from siliconflow_voice.uploads.checking import UploadProblem
 from siliconflow_voice.uploads.values import UploadOutcome
 
 __all__ = ["Result", "Results", "Root", "as_json", "counted", "refused", "result_of", "row_of", "table_row"]
@@ -30,12 +33,9 @@ Results: TypeAlias = "dict[str, Result]"
 class Root:
     """Where a submission's recordings are on this machine."""
 
-    path: Path
-    """The folder that they are relative to."""
+    recordings: Recordings
     submitted: Path
-    """That folder where they were submitted."""
-    confined: bool
-    """Whether they must be in the folder."""
+    """The folder that paths were relative to where they were submitted."""
 
     def upload(self, row: Row) -> ManifestUpload:
         """Return the upload that a row describes."""
@@ -50,13 +50,13 @@ class Root:
         )
 
     def _audio(self, row: Row) -> AudioSource:
-        name: str = row["audio"]
-        if self.path != self.submitted and Path(name).is_relative_to(self.submitted):
+        name = trim(row["cells"]["audio"])
+        if self.recordings.root != self.submitted and Path(name).is_relative_to(self.submitted):
             name = os.fspath(Path(name).relative_to(self.submitted))
         try:
-            return ListedSource(name, self.path, confined=self.confined)
-        except InvalidUploadError as error:  # such as a path that is too long under this root
-            return Refused(f"line {row['line']}", [("audio", error.reason)])
+            return self.recordings.named(name)
+        except InvalidUploadError as error:  # such as an address that is not allowed on this machine
+            return Refused("", [UploadProblem("audio", error.rule, error.reason, row["line"])])
 
 
 def as_json(value: object) -> str:
@@ -65,10 +65,9 @@ def as_json(value: object) -> str:
 
 
 def row_of(upload: ManifestUpload) -> Row:
-    """Return a row to be stored; one that is wrong has no audio."""
+    """Return a row to be stored."""
     return {
         "line": upload.line,
-        "audio": upload.audio.listed if isinstance(upload.audio, ListedSource) else None,
         "custom_name": upload.custom_name,
         "text": upload.text,
         "model": upload.model,
@@ -96,7 +95,7 @@ def result_of(outcome: UploadOutcome, machine: str) -> Result:
 
 
 def _result(outcome: UploadOutcome) -> Result:
-    row = as_row(outcome)
+    row = outcomes.row_of(outcome)
     return {name: row[name] for name in ("status", "uri", "error", "attempts", "trace_id", "bytes")}
 
 
@@ -104,7 +103,7 @@ def table_row(row: Row, result: Result) -> dict[str, Any]:
     """Return a row and its result as the cells of a table of results."""
     cells: Mapping[str, str] = row["cells"]
     own = {name: row[name] for name in ("line", "custom_name", "text", "model")}
-    return {"line": own.pop("line"), "audio": cells.get("audio", ""), **own, **result}
+    return {"line": own.pop("line"), "audio": without_secrets(cells.get("audio", "")), **own, **result}
 
 
 def counted(results: Results) -> tuple[int, int]:

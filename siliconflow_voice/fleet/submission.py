@@ -113,8 +113,8 @@ async def _begin(tables: Tables, manifest: Manifest, digest: bytes, rows: int) -
         digest=digest,
         manifest=str(_absolute(manifest.path)).encode("utf-8", "replace").decode(),
         columns=as_json(manifest.columns),
-        root=os.fsencode(_absolute(manifest.root)),
-        allow_outside=manifest.allow_outside,
+        root=os.fsencode(_absolute(manifest.recordings.root)),
+        allow_outside=manifest.recordings.allow_outside,
         rows=rows,
     )
     return int(number)
@@ -198,7 +198,14 @@ def _absolute(path: str | Path) -> Path:
 def _digest(manifest: Manifest) -> bytes:
     """Return what a submission is known by: the manifest's bytes, and how they are read."""
     digest = hashlib.sha256(
-        repr((_ROWS, os.fspath(_absolute(manifest.root)), manifest.settings)).encode("utf-8", "replace")
+        repr(
+            (
+                _ROWS,
+                os.fspath(_absolute(manifest.recordings.root)),
+                manifest.recordings.allow_outside,
+                manifest.settings,
+            )
+        ).encode("utf-8", "replace")
     )
     try:
         with Path(manifest.path).open("rb") as file:

@@ -131,7 +131,7 @@ class _Worker:
         """Work until stopped."""
         while not self._is_stopping:
             try:
-                await self._worker.run()
+                await self._worker.run()  # type: ignore[no-untyped-call] # procrastinate's
             except ConnectorException as error:
                 _log.warning("The queue's database was away: %s", error)
             if not self._is_stopping:
@@ -141,7 +141,7 @@ class _Worker:
     def stop(self) -> None:
         """Take no further job, and end once those under way have ended."""
         self._is_stopping = True
-        self._worker.stop()
+        self._worker.stop()  # type: ignore[no-untyped-call] # procrastinate's
 
 
 async def _all_done(place: Workplace) -> None:

@@ -220,5 +220,5 @@ def test_a_link_or_a_fifo_is_not_taken_for_an_earlier_table(
 ) -> None:
     (tmp_path / "table.csv").write_text("a,b\n")
     plant(tmp_path / "planted.csv")
-    assert is_table_of(tmp_path / "table.csv", ["a", "b"])
-    assert not is_table_of(tmp_path / "planted.csv", ["a", "b"])
+    assert is_table_of(tmp_path / "table.csv", first=["a"], last=["b"])
+    assert not is_table_of(tmp_path / "planted.csv", first=["a"], last=["b"])

@@ -221,6 +221,13 @@ async def test_a_journal_without_a_run_has_its_uploads_alone_to_count_from(
     await asyncio.wait_for(resumed(journal, client, 10.0), 5)
 
 
+async def test_a_wait_needs_nothing_that_listens(
+    journal: SQLiteJournal, client: VoiceClient, emulator: Emulator
+) -> None:
+    await begin(journal, entry())
+    assert (await resumed(journal, client, 0.001)).absent == {entry().key}
+
+
 async def test_what_is_known_is_not_waited_for(
     journal: SQLiteJournal, client: VoiceClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

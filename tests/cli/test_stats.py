@@ -147,6 +147,65 @@ def test_the_rest_takes_as_long_as_at_the_rate_so_far_where_no_limit_is_known(cl
     assert rushed(clock, None).remaining() == pytest.approx(40 / 60)
 
 
+def test_what_is_left_is_counted_down_while_nothing_is_done(clock: Clock) -> None:
+    stats = rushed(clock, 60.0)
+    lefts = []
+    for second in (1.0, 1.25, 11.0, 40.0):
+        clock.now = second
+        stats.sample(in_flight=1, limit=60.0)
+        lefts.append(stats.remaining())
+    assert lefts == [40.0, 39.75, 30.0, 1.0]
+
+
+def test_and_is_estimated_anew_when_something_is_done_or_the_limit_is_another(clock: Clock) -> None:
+    stats = rushed(clock, 60.0)
+    clock.now = 11.0
+    stats.sample(in_flight=1, limit=30.0)
+    assert stats.remaining() == 80.0
+    clock.now = 21.0
+    for _ in range(10):
+        stats.outcome(outcome())
+    stats.sample(in_flight=1, limit=30.0)
+    assert stats.remaining() == 60.0
+
+
+def test_it_grows_once_nothing_was_done_for_longer_than_that(clock: Clock) -> None:
+    stats = rushed(clock, 60.0)
+    lefts = []
+    for second in (41.0, 50.0, 90.0):
+        clock.now = second
+        stats.sample(in_flight=1, limit=60.0)
+        lefts.append(stats.remaining())
+    assert lefts == [40 * 41 / 60, 40 * 50 / 60, 40 * 90 / 60]
+
+
+def test_quota_that_is_waited_for_is_counted(clock: Clock) -> None:
+    stats = rushed(clock, 60.0)
+    lefts = []
+    for second, opens_in in ((35.0, 24.0), (45.0, 14.0), (58.0, 1.0)):
+        clock.now = second
+        stats.sample(in_flight=0, limit=60.0, opens_in=opens_in)
+        lefts.append(stats.remaining())
+    # The forty that are left may all go then.
+    assert lefts == [24.0, 14.0, 1.0]
+
+
+def test_so_are_the_windows_that_follow(clock: Clock) -> None:
+    stats = new(clock)
+    stats.total = 400
+    stats.sample(in_flight=16, limit=None)
+    for _ in range(60):
+        stats.outcome(outcome())
+    clock.now = 1.0
+    stats.sample(in_flight=0, limit=60.0)
+    lefts = []
+    for second in (1.0, 31.0, 59.0):
+        clock.now = second
+        stats.sample(in_flight=0, limit=60.0, opens_in=60.0 - second)
+        lefts.append(stats.remaining())
+    assert lefts == [340.0, 310.0, 282.0]
+
+
 def test_a_limit_that_is_not_reached_says_nothing(clock: Clock) -> None:
     assert rushed(clock, 60_000.0).remaining() == pytest.approx(40 / 60)
 

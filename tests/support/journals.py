@@ -189,7 +189,13 @@ def file_of(journal: Journal) -> SQLiteJournal:
 
 
 async def recorded(
-    journal: Journal, upload: Entry, state: str, *, trace_id: str | None = None, attempts: int = 0
+    journal: Journal,
+    upload: Entry,
+    state: str,
+    *,
+    uri: str | None = None,
+    trace_id: str | None = None,
+    attempts: int = 0,
 ) -> None:
     """Put an upload into an open journal of either kind, as runs do."""
     opened: object = journal._opened
@@ -205,7 +211,13 @@ async def recorded(
     if state in {"uploaded", "recovered"}:
         recovered = state == "recovered"
         voice = Voice(
-            uri_of(upload), upload.model, upload.custom_name, upload.text, recovered, history, trace_id
+            uri or uri_of(upload),
+            upload.model,
+            upload.custom_name,
+            upload.text,
+            recovered,
+            history,
+            trace_id,
         )
         await opened.done(upload, voice)
     if state == "failed":

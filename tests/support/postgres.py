@@ -27,7 +27,8 @@ if os.name != "posix" or (os.geteuid() == 0 and "postgres" not in {user.pw_name 
 REASON = f"PostgreSQL is needed, and missing: {', '.join(MISSING)}"
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nothing listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -45,7 +46,7 @@ class Postgres:
         self._data = Path(self._folder.name, "data")
         self._durable = durable
         self._made = 0
-        self.port = _free_port()
+        self.port = free_port()
 
     def __enter__(self) -> Self:
         if os.geteuid() == 0:
