@@ -52,6 +52,7 @@ from siliconflow_voice.errors import (
     SiliconFlowError,
     SourceChangedError,
     SourceConsumedError,
+    ThrottleError,
     UnexpectedRedirectError,
 )
 from siliconflow_voice.models import Attempt, Failure, Voice
@@ -120,6 +121,7 @@ __all__ = [
     "SourceChangedError",
     "SourceConsumedError",
     "Throttle",
+    "ThrottleError",
     "Timeouts",
     "UnexpectedRedirectError",
     "UploadOutcome",

@@ -22,7 +22,8 @@ _FIRST_WAIT = 0.05
 _LONGEST_WAIT = 1.0
 # Processes that come at once create tables one after the other; the number is the project's own.
 _MIGRATING = 0x51_F1_0E
-_READ_ONLY = "25006"
+# Read-only; and a transaction that was ended, since its process was stopped in the middle.
+_PASSING = {"25006", "25P03"}
 
 _VERSIONS = """
 CREATE SCHEMA IF NOT EXISTS siliconflow_voice;
@@ -62,6 +63,10 @@ class Address:
         where = f"{host or ''}{f':{port}' if port else ''}"
         return cls(url, f"postgresql://{where}/{name or ''}")
 
+    def unusable(self, why: str) -> str:
+        """Return a message that says that the database can't be used."""
+        return f"The database {self.shown} can't be used: {why}"
+
 
 @define(eq=False)
 class Database:
@@ -76,6 +81,8 @@ class Database:
     """What it is used for, as the database's administrator sees it."""
     patience: float = 60.0
     """Seconds for which a database that is away, full or read-only is waited for."""
+    problem: str | None = field(default=None, init=False)
+    """Why it can't be used, without a password; None while it can."""
     _connection: Connection | None = field(default=None, init=False, repr=False)
     _lock: asyncio.Lock = field(factory=asyncio.Lock, init=False, repr=False)
 
@@ -110,13 +117,17 @@ class Database:
                 timer = asyncio.timeout_at(until)
                 try:
                     async with timer:
-                        return await self._once(work)
+                        result = await self._once(work)
                 except psycopg.Error as error:
                     problem, passes = self._describe(error), _passes(error)
                 except TimeoutError:
                     problem, passes = "", False
+                else:
+                    self.problem = None
+                    return result
                 if timer.expired():  # which psycopg may have made an error of its own of
                     problem, passes = "the database does not answer", False
+                self.problem = problem
                 if not passes or loop.time() + wait > until:
                     break
                 await asyncio.sleep(wait)
@@ -162,18 +173,20 @@ async def connect(address: Address, name: str) -> Connection:
         tcp_user_timeout=30_000,
     )
     # A commit that is lost with the server's power would make a voice twice.
-    await connection.execute(
-        "SELECT set_config('synchronous_commit', 'on', false)"
-        " WHERE current_setting('synchronous_commit') = 'off'"
-    )
+    try:
+        await connection.execute(
+            "SELECT set_config('synchronous_commit', 'on', false)"
+            " WHERE current_setting('synchronous_commit') = 'off'"
+        )
+    except BaseException:  # cancelled as well
+        await connection.close()
+        raise
     return connection
 
 
 def _passes(error: psycopg.Error) -> bool:
     """Return whether an error may pass by itself: a restart, a failover, a full disk, a deadlock."""
-    return (
-        isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) or error.sqlstate == _READ_ONLY
-    )
+    return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) or error.sqlstate in _PASSING
 
 
 async def _migrate(connection: Connection, part: str, migrations: Sequence[str]) -> None:

@@ -28,7 +28,8 @@
     ├── InvalidResponseError                      a 2xx that isn't what the API promises
     ├── AmbiguousUploadError                      may or may not have been stored: .candidates
     ├── FleetError                                the database of a fleet can't be used
-    └── JournalError
+    ├── JournalError
+    └── ThrottleError                             a shared throttle's database can't be used
 
 Each pickles, has the history of its call in ``.attempts``, and reads as a sentence.
 """
@@ -67,6 +68,7 @@ __all__ = [
     "SiliconFlowError",
     "SourceChangedError",
     "SourceConsumedError",
+    "ThrottleError",
     "UnexpectedRedirectError",
 ]
 
@@ -344,3 +346,10 @@ class FleetError(SiliconFlowError):
 
 class JournalError(SiliconFlowError):
     """The journal of a bulk run can't be read, written or used."""
+
+
+class ThrottleError(SiliconFlowError):
+    """The database of a shared throttle can't be used; nothing was sent, as nothing passes without it."""
+
+    hint = "Check that the database runs, and that it can be reached from here."
+    failure = Failure.NOT_SENT

@@ -24,6 +24,7 @@ from siliconflow_voice.errors import (
     RateLimitError,
     RealNameRequiredError,
     SiliconFlowError,
+    ThrottleError,
     UnexpectedRedirectError,
 )
 from siliconflow_voice.models import Voice
@@ -44,6 +45,7 @@ _FATAL = (
     NotFoundError,
     QuotaExhaustedError,
     RealNameRequiredError,
+    ThrottleError,
     UnexpectedRedirectError,
 )
 # 403s that are the whole account's: disabled, expired.

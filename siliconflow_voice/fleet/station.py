@@ -26,7 +26,7 @@ from siliconflow_voice.fleet.options import WorkerOptions
 from siliconflow_voice.fleet.queue import NotFinishedError
 from siliconflow_voice.fleet.stored import Results, Root, as_json, counted, result_of
 from siliconflow_voice.fleet.tables import Tables, rows_of
-from siliconflow_voice.throttle.throttle import Throttle
+from siliconflow_voice.fleet.throttle import SharedThrottle
 from siliconflow_voice.uploads.values import UploadOutcome
 
 __all__ = ["Tally", "Workplace"]
@@ -85,7 +85,7 @@ class Workplace:
     _me: uuid.UUID = field(factory=uuid.uuid4, init=False)
     _name: str = field(init=False)
     _client: VoiceClient = field(init=False)
-    _throttle: Throttle = field(init=False)
+    _throttle: SharedThrottle = field(init=False)
     _journal: Journal = field(init=False)
     _chunks: set[_Chunk] = field(factory=set[_Chunk], init=False)
     _recent: deque[tuple[float, int]] = field(factory=deque["tuple[float, int]"], init=False)
@@ -118,12 +118,15 @@ class Workplace:
             options, url = self.options, self.address.conninfo
             async with AsyncExitStack() as stack:
                 await stack.enter_async_context(self.tables)
-                self._throttle = Throttle(
+                throttle = SharedThrottle(
+                    url,
                     max_concurrency=options.concurrency,
                     requests_per_minute=options.requests_per_minute,
                     tokens_per_minute=options.tokens_per_minute,
                     window=options.window,
+                    patience=options.patience,
                 )
+                self._throttle = await stack.enter_async_context(throttle)
                 self._client = await stack.enter_async_context(options.client(self._throttle))
                 journal = Journal(url, lease=options.lease, patience=options.patience)
                 self._journal = await stack.enter_async_context(journal)

@@ -58,6 +58,7 @@ EXAMPLES: dict[str, list[SiliconFlowError]] = {
         errors.SourceChangedError("shrank"),
         errors.AmbiguousUploadError("lost"),
         errors.JournalError("locked"),
+        errors.ThrottleError("away"),
         SiliconFlowError("no"),
     ],
 }

@@ -46,6 +46,7 @@ class Postgres:
         self._data = Path(self._folder.name, "data")
         self._durable = durable
         self._made = 0
+        self._running = False
         self.port = free_port()
 
     def __enter__(self) -> Self:
@@ -75,9 +76,13 @@ class Postgres:
     def start(self) -> None:
         """Start it, and wait until it answers."""
         self._run("pg_ctl", "start", "--wait", "--log", str(self._data / "log"))
+        self._running = True
 
     def stop(self, mode: str = "immediate") -> None:
-        """Stop it: its clients' connections are lost."""
+        """Stop it, if it runs: its clients' connections are lost."""
+        if not self._running:
+            return
+        self._running = False
         self._run("pg_ctl", "stop", "--wait", "--mode", mode)
 
     def url(self, database: str = "postgres") -> str:
