@@ -133,7 +133,8 @@ class _Worker:
             try:
                 await self._worker.run()  # type: ignore[no-untyped-call] # procrastinate's
             except ConnectorException as error:
-                _log.warning("The queue's database was away: %s", error)
+                problem = " ".join(str(error.__cause__ or error).split())
+                _log.warning("The queue's database was away: %s", problem)
             if not self._is_stopping:
                 await self._place.tables.ask(sql.UNFINISHED)  # once it is back
                 await asyncio.sleep(_POLL)
