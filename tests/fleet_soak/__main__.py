@@ -40,8 +40,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         verdict = asyncio.run(Driver(plan, Path(folder), lambda line: print(line, flush=True)).carry_out())
     print(
-        f"{plan.uploads} uploads by {plan.workers} workers, {verdict.kills} kills: missing {len(verdict.missing)}, "
-        f"twice {len(verdict.twice)}, wrong uris {verdict.wrong_uris}"
+        f"{plan.uploads} uploads by {plan.workers} workers, {verdict.kills} kills: "
+        f"missing {len(verdict.missing)}, twice {len(verdict.twice)}, wrong uris {verdict.wrong_uris}"
     )
     print(f"{verdict.seconds:.0f} s, ideal {plan.ideal:.0f} s")
     print(", ".join(f"{count} {answer}" for answer, count in sorted(verdict.answers.items())))

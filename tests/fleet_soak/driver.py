@@ -128,9 +128,7 @@ class Driver:
                 return
             if found is not None and loop.time() >= told:
                 told = loop.time() + 5
-                self.say(
-                    f"{found.done} done, {found.failed} failed, {self._kills} kills, {len(found.workers)} workers"
-                )
+                self.say(f"{found.done} done, {found.failed} failed, {self._kills} kills")
             if not restarted and found is not None and found.left <= plan.uploads // 2:
                 restarted = True
                 await asyncio.to_thread(server.stop)
