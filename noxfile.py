@@ -176,6 +176,14 @@ def load(session: nox.Session) -> None:
 
 
 @nox.session
+def fleet(session: nox.Session) -> None:
+    """Kill the workers of a fleet a hundred times, restart its database, and count what is missing (minutes)."""
+    _install(session, "tests")
+    env = {"PYTHONPATH": "tests", "PYTHONSAFEPATH": "1"}
+    session.run("python", "-m", "fleet_soak", *session.posargs, env=env)
+
+
+@nox.session
 def fuzz(session: nox.Session) -> None:
     """Break what is read from outside, guided by coverage, and look for errors that are not the SDK's."""
     _install(session, "fuzz")
