@@ -176,9 +176,17 @@ def load(session: nox.Session) -> None:
 
 
 @nox.session
-def fuzz(session: nox.Session) -> None:
-    """Break at random what is read from outside, and look for errors that are not the SDK's (minutes)."""
+def fleet(session: nox.Session) -> None:
+    """Kill the workers of a fleet a hundred times, restart its database, and count what is missing (minutes)."""
     _install(session, "tests")
+    env = {"PYTHONPATH": "tests", "PYTHONSAFEPATH": "1"}
+    session.run("python", "-m", "fleet_soak", *session.posargs, env=env)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Break what is read from outside, guided by coverage, and look for errors that are not the SDK's."""
+    _install(session, "fuzz")
     env = {"PYTHONPATH": "tests", "PYTHONSAFEPATH": "1"}
     session.run("python", "-m", "fuzzing", *session.posargs, env=env)
 

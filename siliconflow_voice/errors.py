@@ -27,6 +27,7 @@
     │   └── UnexpectedRedirectError 3xx
     ├── InvalidResponseError                      a 2xx that isn't what the API promises
     ├── AmbiguousUploadError                      may or may not have been stored: .candidates
+    ├── FleetError                                the database of a fleet can't be used
     ├── JournalError
     └── ThrottleError                             a shared throttle's database can't be used
 
@@ -50,6 +51,7 @@ __all__ = [
     "BadRequestError",
     "ClientClosedError",
     "ConfigurationError",
+    "FleetError",
     "GatewayTimeoutError",
     "InsufficientBalanceError",
     "InvalidResponseError",
@@ -336,6 +338,10 @@ class AmbiguousUploadError(SiliconFlowError):
     def __init__(self, message: str, *, candidates: tuple[Voice, ...] = ()) -> None:
         super().__init__(message)
         self.candidates = candidates
+
+
+class FleetError(SiliconFlowError):
+    """The database of a fleet can't be read, written or used."""
 
 
 class JournalError(SiliconFlowError):

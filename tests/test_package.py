@@ -50,7 +50,7 @@ MAY_IMPORT = {
     "aiohttp": {"transport", "client", "emulator", "audio.remote.web"},
     "tenacity": {"calls.retry"},
     "procrastinate": {"fleet"},
-    "psycopg": {"database", "bulk.postgres", "fleet"},
+    "psycopg": {"database", "fleet"},
     "python_calamine": {"bulk.workbook"},
     "sqlite3": {"bulk.store", "bulk.journal_file", "bulk.checking"},
 }

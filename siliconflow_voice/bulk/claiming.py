@@ -10,6 +10,7 @@ from attrs import Factory, define, field, frozen
 
 from siliconflow_voice.bulk.journaling import ClaimLostError
 from siliconflow_voice.bulk.lookups import Lookups
+from siliconflow_voice.bulk.member import Member
 from siliconflow_voice.bulk.postgres import PostgresJournal
 from siliconflow_voice.bulk.store import Entry
 from siliconflow_voice.database import Address
@@ -103,7 +104,7 @@ class InDatabase:
         return self.address.shown
 
     def journal(self) -> _DatabaseJournal:
-        return _DatabaseJournal(self.address, self.lease, self.patience)
+        return _DatabaseJournal(Member(self.address, self.lease, self.patience))
 
 
 class _DatabaseJournal(PostgresJournal):

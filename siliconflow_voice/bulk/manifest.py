@@ -18,7 +18,7 @@ from siliconflow_voice.audio.source import AudioSource
 from siliconflow_voice.bulk.checking import ManifestCheck
 from siliconflow_voice.bulk.lines import check_encoding, trim
 from siliconflow_voice.bulk.listed import ManifestUpload, Refused
-from siliconflow_voice.bulk.paths import ListedSource
+from siliconflow_voice.bulk.recordings import Recordings
 from siliconflow_voice.bulk.rows import NEEDED, OPTIONAL, Row, check_format, read_rows
 from siliconflow_voice.errors import ConfigurationError, InvalidUploadError
 from siliconflow_voice.threads import OwnThread
@@ -35,9 +35,6 @@ _CHARACTERS_AT_ONCE = 1 << 20
 _MOST_NAMES = 1000
 _KNOWN = frozenset({*NEEDED, *OPTIONAL})
 
-_URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
-_DATA = re.compile("data:", re.IGNORECASE)
-_SAVE_IT = "download it first, and put the path of the file here"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -99,14 +96,19 @@ class Manifest:
         """The file, as it was given."""
         check_format(self.path)
         self._encoding = encoding
-        self._root = Path(self.path).parent if root is None else Path(_path("root", root))
-        self._allow_outside = allow_outside
-        self._remote = remote
+        folder = Path(self.path).parent if root is None else Path(_path("root", root))
+        self.recordings = Recordings(folder, allow_outside, remote)
+        """Where its recordings may be."""
         self._defaults = {"model": model, "encoding": upload_encoding}
         self._names = dict[str, None]()
 
     def __repr__(self) -> str:
         return f"Manifest({self.path!r})"
+
+    @property
+    def settings(self) -> tuple[object, ...]:
+        """All that decides how its rows are read, but for :attr:`recordings`."""
+        return self._encoding, tuple(self._defaults.items())
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -210,27 +212,10 @@ class Manifest:
         audio = None
         if name is not None:
             try:
-                audio = self._recording(name)
+                audio = self.recordings.named(name)
             except InvalidUploadError as error:
                 problems.insert(0, UploadProblem("audio", error.rule, error.reason, row.line))
         return Refused(self._where(row), problems) if audio is None or problems else audio
-
-    def _recording(self, name: str) -> AudioSource:
-        """Return the recording that a row names.
-
-        Raises:
-            InvalidUploadError: Of ``audio``: it is not a path, and not an address that is allowed.
-        """
-        if not name:
-            raise InvalidUploadError("audio", "is empty; it must be the path of a recording", rule="empty")
-        if _DATA.match(name):
-            raise InvalidUploadError("audio", f"is a URL: {_SAVE_IT}", rule="address")
-        if not _URL.match(name):
-            return ListedSource(name, self._root, confined=not self._allow_outside)
-        if self._remote is None:
-            reason = f"is a URL: allow its host with --allow-host or Manifest(remote=…), or {_SAVE_IT}"
-            raise InvalidUploadError("audio", reason, rule="host")
-        return AudioSource.url(name, remote=self._remote)
 
 
 def _path(name: str, path: object) -> str:

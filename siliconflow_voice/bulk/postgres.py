@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import os
-import platform
-import uuid
 from collections.abc import Collection, Iterable, Mapping
-from functools import partial
-from typing import Any, TypeAlias
 
 from attrs import define, field, frozen
 
 from siliconflow_voice.bulk import statements as sql
 from siliconflow_voice.bulk.alone import OneAtATime
+from siliconflow_voice.bulk.member import Member, Rows
 from siliconflow_voice.bulk.store import Entry, Record
-from siliconflow_voice.database import Address, Connection, Database, DatabaseError
+from siliconflow_voice.database import Connection, Database, DatabaseError
 from siliconflow_voice.errors import APIStatusError, JournalError, SiliconFlowError
 from siliconflow_voice.models import Failure, Voice
 
 __all__ = ["Account", "Claim", "PostgresJournal"]
 
-Rows: TypeAlias = "list[tuple[Any, ...]]"
-
-_MOST_AT_ONCE = 1000
-# Heartbeats within a lease: two may be late.
-_BEATS = 3
+# Seconds for which a question about all uploads may take.
+_LONGEST_READ = 3600.0
 
 _log = logging.getLogger("siliconflow_voice")
 
@@ -52,17 +44,6 @@ class Account:
     """The uris that it had when the first run began, as hashes."""
 
 
-@frozen
-class _Statement:
-    text: str
-    values: Mapping[str, Any]
-    key: bytes = b""
-    """Of the upload that it changes: those of a transaction go in one order, so that none blocks another."""
-
-
-_Order: TypeAlias = "tuple[_Statement, asyncio.Future[Rows]]"
-
-
 @define(eq=False)
 class PostgresJournal:
     """A journal in a database, as one process has it open; what is asked of it is durable when it answers.
@@ -74,57 +55,33 @@ class PostgresJournal:
     fails.
     """
 
-    address: Address
-    lease: float
-    """Seconds after its last heartbeat for which a process keeps its claims."""
-    patience: float
-    """Seconds for which a database that is away is waited for."""
+    member: Member
     one_at_a_time: OneAtATime = field(factory=OneAtATime, init=False, repr=False)
     """For the uploads of this process: a claim is a process's, and not a run's."""
     _looking_up: bool = field(default=False, init=False)
-    _database: Database = field(init=False, repr=False)
-    _me: uuid.UUID = field(factory=uuid.uuid4, init=False)
-    _orders: list[_Order] = field(factory=list[_Order], init=False, repr=False)
-    _wake: asyncio.Event = field(factory=asyncio.Event, init=False, repr=False)
-    _leaving: bool = field(default=False, init=False)
-    _failed: Exception | None = field(default=None, init=False)
-    _tasks: list[asyncio.Task[None]] = field(factory=list[asyncio.Task[None]], init=False, repr=False)
-
-    def __attrs_post_init__(self) -> None:
-        self._database = Database(self.address, "journal", self.patience)
 
     @property
     def shown(self) -> str:
         """Where it is, as messages have it."""
-        return self.address.shown
+        return self.member.address.shown
 
     async def open(self) -> None:
         """Connect, create the tables if there are none, and begin to prove that this process lives."""
-        try:
-            await self._database.open("journal", sql.MIGRATIONS)
-            await self._database.transact(self._register)
-        except DatabaseError as error:
-            await self._database.close()
-            raise self._again(error) from None
-        # Tasks of its own: what one caller asks for must not end when another is cancelled.
-        self._tasks = [asyncio.create_task(self._serve()), asyncio.create_task(self._live())]
+        await self.member.open()
 
     def leave(self) -> None:
         """Have what was asked for finished and the connection closed, without waiting for that."""
-        self._leaving = True
-        self._wake.set()
+        self.member.leave()
 
     async def close(self) -> None:
         """Finish what was asked for, release what is claimed, and close the connection."""
-        self.leave()
-        if self._tasks:
-            await asyncio.shield(self._tasks[0])
+        await self.member.close()
 
     # --- a run
 
     async def account(self) -> Account | None:
         """Return whose journal it is, or None if there was no run yet."""
-        row = await self._row(sql.ACCOUNT)
+        row = await self.member.row(sql.ACCOUNT)
         return None if row is None else Account(*row)
 
     async def end_run(self) -> None:
@@ -132,11 +89,11 @@ class PostgresJournal:
 
     async def knows(self, fingerprint: bytes) -> bool:
         """Return whether a key with this fingerprint was found to be the account's."""
-        return bool(await self._ask(sql.KNOWS, fingerprint=fingerprint))
+        return bool(await self.member.ask(sql.KNOWS, fingerprint=fingerprint))
 
     async def begin_account(self, account: Account, fingerprint: bytes) -> None:
         """Record whose journal it is, unless that is recorded."""
-        await self._ask(
+        await self.member.ask(
             sql.BEGIN_ACCOUNT,
             address=account.address,
             salt=account.salt,
@@ -146,15 +103,15 @@ class PostgresJournal:
 
     async def trust(self, fingerprint: bytes) -> None:
         """Record that a key with this fingerprint is the account's."""
-        await self._ask(sql.TRUST, fingerprint=fingerprint)
+        await self.member.ask(sql.TRUST, fingerprint=fingerprint)
 
     async def uris_of(self, names: Collection[str]) -> set[str]:
         """Return the uris that were uploaded under these names."""
-        return {uri for (uri,) in await self._ask(sql.URIS_OF, names=list(names))}
+        return {uri for (uri,) in await self.member.ask(sql.URIS_OF, names=list(names))}
 
     async def any_uri(self) -> str | None:
         """Return the uri of some upload, or None if there is none."""
-        row = await self._row(sql.ANY_URI)
+        row = await self.member.row(sql.ANY_URI)
         return None if row is None else row[0]
 
     # --- an upload of a run
@@ -170,7 +127,7 @@ class PostgresJournal:
         Returns:
             What came of it; None if another process recorded it in this very moment: ask again.
         """
-        row = await self._row(sql.CLAIM, entry.key, **_texts(entry), settle=settle)
+        row = await self.member.row(sql.CLAIM, entry.key, **_texts(entry), settle=settle)
         return None if row is None else Claim(Record(bytes(row[1]), *row[2:]), row[0])
 
     async def intend(self, entry: Entry) -> bool:
@@ -179,12 +136,12 @@ class PostgresJournal:
         Returns:
             Whether it is this process's still: if not, another has taken it over.
         """
-        return bool(await self._ask(sql.INTEND, entry.key))
+        return bool(await self.member.ask(sql.INTEND, entry.key))
 
     async def done(self, entry: Entry, voice: Voice) -> None:
         """Record an upload's voice; an error's note has the uri that could not be recorded."""
         try:
-            recorded = await self._ask(
+            recorded = await self.member.ask(
                 sql.DONE,
                 entry.key,
                 state="recovered" if voice.recovered else "uploaded",
@@ -204,7 +161,7 @@ class PostgresJournal:
 
     async def failed(self, entry: Entry, error: SiliconFlowError) -> None:
         """Record that an upload failed; it stays unknown if its voice may exist all the same."""
-        await self._ask(
+        await self.member.ask(
             sql.FAILED,
             entry.key,
             state="unknown" if error.failure is Failure.UNKNOWN else "failed",
@@ -215,21 +172,20 @@ class PostgresJournal:
 
     def release(self, entry: Entry) -> None:
         """Give a claim back, without waiting for that."""
-        if not self._leaving:
-            self._order(_Statement(sql.RELEASE, self._values(key=entry.key), entry.key))
+        self.member.put(sql.RELEASE, entry.key)
 
     # --- lookups: see lookups.py
 
     async def look_for(self, key: bytes, after: float) -> None:
         """Ask for an upload's voice to be looked up, in *after* seconds at the earliest."""
-        await self._ask(sql.LOOK_FOR, key, after=after)
+        await self.member.ask(sql.LOOK_FOR, key, after=after)
 
     async def looked_up(self, key: bytes) -> tuple[Record, float | None, list[str]]:
         """Return an upload, the seconds until it may be looked up, and the uris that may be its own.
 
         The seconds are None if it is not to be looked up, or was.
         """
-        ((found, *record, seconds, candidates),) = await self._ask(sql.FIND, key)
+        ((found, *record, seconds, candidates),) = await self.member.ask(sql.FIND, key)
         return Record(bytes(found), *record), seconds, candidates or []
 
     async def begin_lookup(self) -> bool:
@@ -238,7 +194,7 @@ class PostgresJournal:
             return False
         self._looking_up = True
         try:
-            self._looking_up = bool(await self._ask(sql.BEGIN_LOOKUP))
+            self._looking_up = bool(await self.member.ask(sql.BEGIN_LOOKUP))
         except BaseException:
             self._looking_up = False
             raise
@@ -247,15 +203,15 @@ class PostgresJournal:
     async def end_lookup(self) -> None:
         """Let others look up voices."""
         self._looking_up = False
-        await self._ask(sql.END_LOOKUP)
+        await self.member.ask(sql.END_LOOKUP)
 
     async def to_look_up(self) -> list[Record]:
         """Return the uploads that may be looked up now."""
-        return [Record(bytes(row[0]), *row[1:]) for row in await self._ask(sql.TO_LOOK_UP)]
+        return [Record(bytes(row[0]), *row[1:]) for row in await self.member.ask(sql.TO_LOOK_UP)]
 
     async def rivals(self, names: Collection[str], but: Collection[bytes]) -> list[Record]:
         """Return the uploads of these names whose outcome is unknown, *but* some."""
-        rows = await self._ask(sql.RIVALS, names=list(names), but=list(but))
+        rows = await self.member.ask(sql.RIVALS, names=list(names), but=list(but))
         return [Record(bytes(row[0]), *row[1:]) for row in rows]
 
     async def resolve(
@@ -263,122 +219,50 @@ class PostgresJournal:
     ) -> None:
         """Record what a lookup came to, of each upload by its key."""
         for key, uri in found.items():
-            await self._ask(sql.RESOLVE, key, state="recovered", uri=uri, candidates=None)
+            await self.member.ask(sql.RESOLVE, key, state="recovered", uri=uri, candidates=None)
         for key in absent:
-            await self._ask(sql.RESOLVE, key, state="pending", uri=None, candidates=None)
+            await self.member.ask(sql.RESOLVE, key, state="pending", uri=None, candidates=None)
         for key, uris in ambiguous.items():
-            await self._ask(sql.RESOLVE, key, state="unknown", uri=None, candidates=uris)
+            await self.member.ask(sql.RESOLVE, key, state="unknown", uri=None, candidates=uris)
 
     # --- by hand
 
     async def counts(self) -> dict[str, int]:
         """Count the uploads in each state."""
-        return dict(await self._ask(sql.COUNTS))
+        return dict(await self.member.ask(sql.COUNTS))
 
     async def page(self, after: int, size: int) -> list[tuple[int, Record]]:
         """Return up to *size* records whose number is above *after*, in order, each with its number."""
-        rows = await self._ask(sql.PAGE, after=after, size=size)
+        rows = await self.member.ask(sql.PAGE, after=after, size=size)
         return [(row[0], Record(bytes(row[1]), *row[2:])) for row in rows]
 
     async def superseded(self, after: int, size: int) -> list[tuple[int, Record, str]]:
         """Return a page of the uploads that were replaced by a later one, each with the later one's uri."""
-        rows = await self._ask(sql.SUPERSEDED, after=after, size=size)
+        # On a connection of its own: of millions it takes minutes, in which no claim may run out.
+        reading = Database(self.member.address, "reading", _LONGEST_READ)
+
+        async def read(connection: Connection) -> Rows:
+            values = {"after": after, "size": size}
+            return await (await connection.execute(sql.SUPERSEDED.encode(), values)).fetchall()
+
+        try:
+            rows = await reading.transact(read)
+        except DatabaseError as error:
+            raise self.member.error(error) from None
+        finally:
+            await reading.close()
         return [(row[0], Record(bytes(row[1]), *row[2:-1]), row[-1]) for row in rows]
 
     async def decide(self, sha256: str, custom_name: str, uri: str | None) -> bool:
         """Record what became of an upload that is unknown; return whether there was one."""
         state = "pending" if uri is None else "recovered"
-        return bool(await self._ask(sql.DECIDE, sha256=sha256, custom_name=custom_name, uri=uri, state=state))
+        return bool(
+            await self.member.ask(sql.DECIDE, sha256=sha256, custom_name=custom_name, uri=uri, state=state)
+        )
 
     async def forget(self, uri: str) -> bool:
         """Record that a voice does not exist any more; return whether it was an upload's."""
-        return bool(await self._ask(sql.FORGET, uri=uri))
-
-    # --- transactions
-
-    def _values(self, **values: Any) -> dict[str, Any]:
-        return {"me": self._me, "lease": self.lease, **values}
-
-    async def _row(self, statement: str, key: bytes = b"", **values: Any) -> tuple[Any, ...] | None:
-        rows = await self._ask(statement, key, **values)
-        return rows[0] if rows else None
-
-    async def _ask(self, statement: str, key: bytes = b"", **values: Any) -> Rows:
-        """Run a statement in a transaction, and wait until what it did is durable."""
-        if self._leaving:
-            raise JournalError(f"The journal {self.shown} was closed during the run")
-        return await self._order(_Statement(statement, self._values(key=key, **values), key))
-
-    def _order(self, statement: _Statement) -> asyncio.Future[Rows]:
-        order: asyncio.Future[Rows] = asyncio.get_running_loop().create_future()
-        if self._failed is None:
-            self._orders.append((statement, order))
-            self._wake.set()
-        else:
-            order.set_exception(self._again(self._failed))
-            order.exception()  # a release is not waited for
-        return order
-
-    async def _serve(self) -> None:
-        """Carry out orders, all that there are in one transaction, until the journal is closed."""
-        while not (self._leaving and not self._orders):
-            if not self._orders:
-                self._wake.clear()
-                await self._wake.wait()
-                continue
-            orders = self._orders[:_MOST_AT_ONCE]
-            del self._orders[:_MOST_AT_ONCE]
-            orders.sort(key=lambda order: order[0].key)
-            try:
-                results = await self._database.transact(partial(_carry_out, orders))
-            except Exception as error:  # noqa: BLE001 - raised to all waiting callers
-                # What comes later may depend on it.
-                self._failed = error
-                self._refuse(error, [*orders, *self._orders])
-                self._orders.clear()
-                continue
-            for (_, order), rows in zip(orders, results, strict=True):
-                if not order.done():  # the waiting call may have been cancelled
-                    order.set_result(rows)
-        self._tasks[1].cancel()
-        if self._failed is None:
-            try:
-                await self._database.transact(self._deregister)
-            except DatabaseError:
-                _log.warning("The journal %s could not be left: its claims run out by themselves", self.shown)
-        await self._database.close()
-
-    async def _live(self) -> None:
-        """Prove that this process lives, until the journal is closed."""
-        while True:
-            await asyncio.sleep(self.lease / _BEATS)
-            self._order(_Statement(sql.BEAT, self._values()))
-
-    async def _register(self, connection: Connection) -> None:
-        await connection.execute(sql.TIDY.encode())
-        name = f"{platform.node()} {os.getpid()}"
-        await connection.execute(sql.REGISTER.encode(), self._values(name=name))
-
-    async def _deregister(self, connection: Connection) -> None:
-        await connection.execute(sql.DEREGISTER.encode(), self._values())
-
-    def _refuse(self, error: Exception, orders: Iterable[_Order]) -> None:
-        for _, order in orders:
-            if not order.done():
-                order.set_exception(self._again(error))
-                order.exception()  # a heartbeat is not waited for
-
-    def _again(self, error: Exception) -> JournalError:
-        """Make an error for one waiting call: tracebacks grow on errors that are shared."""
-        what = str(error) if isinstance(error, DatabaseError) else repr(error)
-        return JournalError(f"The journal {self.shown} can't be used: {what}")
-
-
-async def _carry_out(orders: Collection[_Order], connection: Connection) -> list[Rows]:
-    """Run statements in one round trip; return each one's rows."""
-    async with connection.pipeline():
-        cursors = [await connection.execute(asked.text.encode(), asked.values) for asked, _ in orders]
-    return [await cursor.fetchall() if cursor.description else [] for cursor in cursors]
+        return bool(await self.member.ask(sql.FORGET, uri=uri))
 
 
 def _texts(entry: Entry) -> dict[str, str]:

@@ -30,6 +30,7 @@ from siliconflow_voice import (
     upload_many,
 )
 from siliconflow_voice.bulk import claiming
+from siliconflow_voice.bulk.member import Member
 from siliconflow_voice.bulk.postgres import Account, Claim, PostgresJournal
 from siliconflow_voice.bulk.store import Entry
 from siliconflow_voice.database import Address
@@ -39,7 +40,7 @@ from siliconflow_voice.emulator import Emulator, Fault, StoredVoice
 @asynccontextmanager
 async def process(url: str, lease: float = 30.0) -> AsyncGenerator[PostgresJournal, None]:
     """Have a journal open as another process has it."""
-    journal = PostgresJournal(Address.parse(url), lease, 10.0)
+    journal = PostgresJournal(Member(Address.parse(url), lease, 10.0))
     await journal.open()
     try:
         yield journal
@@ -49,10 +50,10 @@ async def process(url: str, lease: float = 30.0) -> AsyncGenerator[PostgresJourn
 
 async def die(journal: PostgresJournal) -> None:
     """End a process' part in a journal as its death does: without a word."""
-    for task in journal._tasks:
+    for task in journal.member.tasks:
         task.cancel()
-    await asyncio.wait(journal._tasks)
-    await journal._database.close()
+    await asyncio.wait(journal.member.tasks)
+    await journal.member.database.close()
 
 
 async def expire(url: str, journal: PostgresJournal) -> None:
@@ -61,7 +62,7 @@ async def expire(url: str, journal: PostgresJournal) -> None:
         await connection.execute(
             "UPDATE siliconflow_voice.runs"
             " SET until = clock_timestamp(), alive_at = alive_at - interval '1 h' WHERE owner = %s",
-            (journal._me,),
+            (journal.member.me,),
         )
 
 
@@ -181,7 +182,7 @@ async def test_what_a_dead_process_had_under_way_is_looked_up_by_the_next_that_c
             await client.upload_voice(SPEECH, custom_name="narrator-0", text=TEXT)
         await die(dead)
         await expire(database_url, dead)
-        dead._tasks.clear()
+        dead.member.tasks.clear()
     status = "recovered" if was_stored else "uploaded"
     assert await statuses_of(client, items(2), journal=database_url, settle=0.1) == [status, "skipped"]
     assert stored(emulator) == once(2)
@@ -254,7 +255,7 @@ async def test_a_dead_process_keeps_its_claims_until_its_lease_runs_out(database
         assert not await _claimed(second)
         await expire(database_url, first)
         assert await _claimed(second)
-        first._tasks.clear()
+        first.member.tasks.clear()
 
 
 async def test_a_heartbeat_keeps_a_claim(database_url: str) -> None:
@@ -270,7 +271,7 @@ async def test_a_heartbeat_keeps_a_claim(database_url: str) -> None:
 async def _alive_at(url: str, journal: PostgresJournal) -> object:
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
         cursor = await connection.execute(
-            "SELECT alive_at FROM siliconflow_voice.runs WHERE owner = %s", (journal._me,)
+            "SELECT alive_at FROM siliconflow_voice.runs WHERE owner = %s", (journal.member.me,)
         )
         return await cursor.fetchone()
 
@@ -344,7 +345,7 @@ async def test_a_read_only_database_is_waited_for_and_then_refused(
 
 async def test_a_server_that_does_not_answer_is_given_up(database_url: str) -> None:
     async with process(database_url) as journal:
-        journal._database.patience = 0.3
+        journal.member.database.patience = 0.3
         async with await psycopg.AsyncConnection.connect(database_url) as locking:
             await locking.execute("LOCK siliconflow_voice.uploads")
             with pytest.raises(JournalError, match="does not answer"):
@@ -358,7 +359,7 @@ async def test_commits_are_durable_whatever_the_database_has_as_its_default(data
         name = database_url.rpartition("/")[2]
         await connection.execute(f"ALTER DATABASE {name} SET synchronous_commit = off".encode())
     async with process(database_url) as journal:
-        inner = journal._database._connection
+        inner = journal.member.database._connection
         assert inner is not None
         cursor = await inner.execute("SHOW synchronous_commit")
         assert await cursor.fetchone() == ("on",)
@@ -387,7 +388,7 @@ async def test_processes_that_are_long_gone_are_forgotten(database_url: str) -> 
         await connection.execute("UPDATE siliconflow_voice.runs SET until = until - interval '2 days'")
         async with process(database_url):
             cursor = await connection.execute("SELECT owner FROM siliconflow_voice.runs")
-            assert (first._me,) not in await cursor.fetchall()
+            assert (first.member.me,) not in await cursor.fetchall()
 
 
 async def test_a_process_that_can_not_say_that_it_leaves_is_no_error(
@@ -427,6 +428,18 @@ async def test_a_call_that_was_cancelled_holds_up_no_other(database_url: str) ->
         failing.cancel()
         with pytest.raises(JournalError):
             await late
+
+
+async def test_a_question_about_all_uploads_holds_up_no_claim(database_url: str) -> None:
+    async with (
+        process(database_url) as journal,
+        await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection,
+    ):
+        await connection.execute("ALTER TABLE siliconflow_voice.uploads RENAME COLUMN candidates TO others")
+        await connection.execute("ALTER TABLE siliconflow_voice.uploads RENAME COLUMN trace_id TO candidates")
+        with pytest.raises(JournalError, match=r"column .*trace_id does not exist"):
+            await journal.superseded(0, 10)
+        assert await journal.counts() == {}  # it has not failed
 
 
 async def test_nothing_is_asked_of_one_that_was_closed(database_url: str) -> None:
