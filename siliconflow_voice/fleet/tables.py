@@ -46,11 +46,8 @@ class Tables:
         try:
             await self._database.open("fleet", sql.MIGRATIONS)
             await self._database.transact(_create_queue)
-        except BaseException as error:
-            await self._database.close()
-            if isinstance(error, DatabaseError):
-                raise self._again(error) from None
-            raise
+        except DatabaseError as error:
+            raise self._again(error) from None
 
     async def close(self) -> None:
         """Close the connection; closing twice does nothing."""

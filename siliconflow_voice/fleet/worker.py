@@ -120,10 +120,10 @@ async def _work(
 class _Worker:
     """A worker of the queue; one that ends by itself lost the database, and begins anew once that is back."""
 
-    def __init__(self, queue: procrastinate.App, place: Workplace, queues: list[str], **options: Any) -> None:
-        defaults = {**queue.worker_defaults, "queues": queues, "install_signal_handlers": False}
+    def __init__(self, queue: procrastinate.App, place: Workplace, queues: list[str], **changes: Any) -> None:
+        options: dict[str, Any] = {**queue.worker_defaults, "queues": queues, **changes}
         # Not by the app, which offers no more than a cancellation: psycopg may lose that.
-        self._worker = procrastinate.worker.Worker(queue, **{**defaults, **options})
+        self._worker = procrastinate.worker.Worker(queue, install_signal_handlers=False, **options)
         self._place = place
         self._is_stopping = False
 
@@ -131,7 +131,7 @@ class _Worker:
         """Work until stopped."""
         while not self._is_stopping:
             try:
-                await self._worker.run()  # type: ignore[no-untyped-call] # procrastinate's
+                await self._worker.run()  # type: ignore[no-untyped-call] # of procrastinate
             except ConnectorException as error:
                 problem = " ".join(str(error.__cause__ or error).split())
                 _log.warning("The queue's database was away: %s", problem)

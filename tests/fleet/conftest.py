@@ -12,6 +12,7 @@ from siliconflow_voice.fleet import station, submission, worker
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "_POLL", 0.05)
     monkeypatch.setattr(station, "_RECORD", 0.05)
+    monkeypatch.setattr(station, "_RATE_SECONDS", 0.5)
     monkeypatch.setattr(submission, "_ROWS", 10)
     monkeypatch.setattr(submission, "_CHUNKS", 2)
 

@@ -19,6 +19,7 @@ from siliconflow_voice import (
     JournalError,
     Manifest,
     QuotaExhaustedError,
+    RemoteAudio,
     ThrottleError,
     UploadOutcome,
 )
@@ -249,6 +250,43 @@ async def test_a_chunk_that_another_worker_has_taken_over_is_left_to_it(
         assert names(emulator) == expected(10)
 
 
+async def test_a_chunk_that_comes_again_once_it_is_done_is_left(
+    tmp_path: Path, database: Database, emulator: Emulator
+) -> None:
+    await submit(database.url, Manifest(voices(tmp_path, 10)))
+    await work(database.url, options(emulator), until_done=True)
+    database.ask(
+        "INSERT INTO procrastinate_jobs (queue_name, task_name, args) VALUES "
+        """('siliconflow_voice', 'siliconflow_voice.upload_chunk', '{"submission": 1, "number": 0}')"""
+    )
+    await submit(database.url, Manifest(voices(tmp_path, 11, name="more.csv")))
+    await work(database.url, options(emulator), until_done=True)
+    assert database.statuses() == ["uploaded"] * 10 + ["skipped"] * 10 + ["uploaded"]
+
+
+async def test_a_worker_that_was_thought_dead_begins_anew(tmp_path: Path, database: Database) -> None:
+    await submit(database.url, Manifest(voices(tmp_path, 60)))
+    async with (
+        Emulator(latency=0.05) as emulator,
+        working(database.url, options(emulator, concurrency=2), until_done=True) as task,
+    ):
+        await until(lambda: len(emulator.voices) >= 5)
+        database.ask("DELETE FROM procrastinate_workers")
+        await task
+        assert names(emulator) == expected(60)
+
+
+async def test_a_recording_may_be_at_an_address_that_the_worker_allows(
+    tmp_path: Path, database: Database, emulator: Emulator
+) -> None:
+    path = tmp_path / "addresses.csv"
+    path.write_text("audio,custom_name,text\nhttps://audio.example/a.mp3,a,b\n", "utf-8")
+    await submit(database.url, Manifest(path, remote=RemoteAudio(["audio.example"])))
+    await work(database.url, options(emulator), until_done=True)
+    [error] = database.errors()
+    assert error.startswith("audio: is a URL: allow its host with --allow-host")
+
+
 async def test_a_database_that_is_restarted_is_waited_for(tmp_path: Path) -> None:
     if MISSING:
         pytest.skip(REASON)  # pragma: no cover
@@ -314,6 +352,6 @@ async def test_such_a_worker_rests_after_an_error_that_hits_every_upload(
 
 
 def test_nothing_is_opened_before_a_worker_needs_it() -> None:
-    assert app("postgresql://127.0.0.1:1/none").tasks["siliconflow_voice.upload_chunk"]
+    assert "siliconflow_voice.upload_chunk" in app("postgresql://127.0.0.1:1/none").tasks
     with pytest.raises(ConfigurationError):
         app("postgresql://[")

@@ -22,7 +22,9 @@ async def main() -> None:
     def client(shared: Throttle) -> VoiceClient:
         return VoiceClient("sk-test", base_url=base_url, throttle=apart or shared)
 
-    options = WorkerOptions(client=client, window=float(window), lease=float(lease), settle=0.5)
+    options = WorkerOptions(
+        client=client, concurrency=64, window=float(window), lease=float(lease), settle=0.5
+    )
     await work(url, options, until_done=True)
 
 
