@@ -177,7 +177,7 @@ def load(session: nox.Session) -> None:
 
 @nox.session
 def fleet(session: nox.Session) -> None:
-    """Kill a fleet's workers a hundred times, restart its database, and count what is missing (minutes)."""
+    """Kill the workers of a fleet, restart its database, and count what is missing or twice (minutes)."""
     _install(session, "tests")
     env = {"PYTHONPATH": "tests", "PYTHONSAFEPATH": "1"}
     session.run("python", "-m", "fleet_soak", *session.posargs, env=env)

@@ -157,7 +157,7 @@ def play(
     for ask in asks:
         entry.wants, entry.retry = ask.tokens, ask.retry
         ready_at = limiter.ready_at(now, ask.tokens, retry=ask.retry)
-        if ready_at is not None and ready_at > now:
+        if ready_at is not None and ready_at > now and _limit(limiter) is not None:
             entry.held_back_until = ready_at + limiter.requests.window * SHORT
         if ready_at != now or _next(limiter, entry, rivals) is not entry:
             break
@@ -239,5 +239,9 @@ def _price(limiter: Limiter, tokens: float) -> float:
 
 
 def _slice(limiter: Limiter) -> float:
-    limit = limiter.requests.limit or limiter.tokens.limit
+    limit = _limit(limiter)
     return limiter.overload.capacity / 4 if limit is None else limit / limiter.requests.window * SLICE
+
+
+def _limit(limiter: Limiter) -> float | None:
+    return limiter.requests.limit or limiter.tokens.limit

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from siliconflow_voice.fleet import round as rounds
 from siliconflow_voice.fleet.round import GRACE, HEARTBEAT, Ask, End, Entry, Played, Rival, Rivals, play
 from siliconflow_voice.throttle.limiter import Admission, Limiter, Verdict
+from siliconflow_voice.throttle.opening import Opening
 from siliconflow_voice.throttle.overload import Overload
 from siliconflow_voice.throttle.pacing import Pace
 
@@ -160,6 +161,13 @@ def test_one_that_was_held_back_says_when_it_will_be_back() -> None:
     assert entry.returns_by == NOW + GRACE
     played(each, entry, now=NOW + 20)
     assert entry.returns_by == 0
+
+
+def test_where_no_limit_is_known_nothing_is_kept_for_one_that_is_not_there() -> None:
+    each, entry = limiter(), Entry(NOW)
+    each.requests.phase = Opening(each.requests.traffic)  # eight at once, and more in a moment
+    result = played(each, entry, asking=asks(20))
+    assert (len(result.granted), entry.held_back_until) == (8, 0.0)
 
 
 def test_one_that_comes_new_does_not_make_up_for_the_time_before() -> None:
