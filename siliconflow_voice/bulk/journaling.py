@@ -30,9 +30,11 @@ class RunJournal(Protocol):
 
     def is_under_way(self, entry: Entry) -> bool:
         """Return whether another upload of the same is under way in this process."""
+        ...
 
     def alone(self, entry: Entry) -> AbstractAsyncContextManager[None]:
         """Return a scope in which no other upload of the same is under way in this process."""
+        ...
 
     async def known(self, entry: Entry, waits: Callable[[], object]) -> tuple[Status, Voice] | None:
         """Return the voice that was made of it before, or None if it is this run's to send.
@@ -40,9 +42,11 @@ class RunJournal(Protocol):
         Raises:
             AmbiguousUploadError: It may have one.
         """
+        ...
 
     def recovery(self, entry: Entry) -> Recovery | None:
         """Return what looks for its voice if its answer is lost; None for what the client has."""
+        ...
 
     async def begins(self, entry: Entry, *, first: bool) -> None:
         """Record that an attempt is about to begin; if this raises, nothing must be sent.
@@ -50,12 +54,15 @@ class RunJournal(Protocol):
         Raises:
             ClaimLostError: It is not this run's any more.
         """
+        ...
 
     async def done(self, entry: Entry, voice: Voice) -> None:
         """Record its voice."""
+        ...
 
     async def failed(self, entry: Entry, error: SiliconFlowError) -> None:
         """Record that it failed."""
+        ...
 
 
 @define(eq=False)

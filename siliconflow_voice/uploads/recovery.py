@@ -51,20 +51,25 @@ class Recovery(Protocol):
     @property
     def complete(self) -> bool:
         """Whether it is known what there was before: without that, nothing can be looked up."""
+        ...
 
     def uploading(self, wanted: Voice) -> AbstractContextManager[None]:
         """Return a scope in which the upload is under way."""
+        ...
 
     def add(self, uri: str) -> None:
         """Note the voice that the upload has made."""
+        ...
 
     def lose(self, wanted: Voice) -> None:
         """Note that the upload may have been stored, and that the search for its voice is over."""
+        ...
 
     async def find(
         self, wanted: Voice, list_voices: ListVoicesUntil, *, until: float | None
     ) -> Voice | AmbiguousUploadError | None:
         """Look for its voice by the loop's time *until*; return None if it was not stored."""
+        ...
 
 
 @define(eq=False)

@@ -223,3 +223,11 @@ async def test_a_name_that_is_no_text_is_written_down_all_the_same(
     strange = os.fsencode(tmp_path) + b"/\xff\xfe.mp3"
     Path(os.fsdecode(strange)).write_bytes(SPEECH)  # noqa: ASYNC240 - likewise
     assert await statuses_of(client, [item(audio=os.fsdecode(strange))], journal=place) == ["uploaded"]
+
+
+async def test_a_second_attempt_is_the_same_upload(
+    client: VoiceClient, emulator: Emulator, place: str
+) -> None:
+    emulator.add_fault(Fault.return_status(503))
+    assert await statuses_of(client, items(2), journal=place) == ["uploaded"] * 2
+    assert (stored(emulator), await counts(place)) == (once(2), {"uploaded": 2})

@@ -188,6 +188,20 @@ async def test_what_a_dead_process_had_under_way_is_looked_up_by_the_next_that_c
     assert stored(emulator) == once(2)
 
 
+async def test_twins_that_a_dead_process_had_under_way_can_not_be_told_apart(
+    client: VoiceClient, emulator: Emulator, database_url: str
+) -> None:
+    await outcomes_of(client, [item(1)], journal=database_url)
+    async with process(database_url) as dead:
+        for twin in (entry_of_item(), evolve(entry_of_item(), sha256="00")):
+            assert await _claimed(dead, twin)
+            assert await dead.intend(twin)
+        await client.upload_voice(SPEECH, custom_name="narrator-0", text=TEXT)
+    (outcome,) = await outcomes_of(client, [item()], journal=database_url, settle=0)
+    assert isinstance(outcome.error, AmbiguousUploadError)
+    assert [voice.uri for voice in outcome.error.candidates] == [emulator.voices[1].uri]
+
+
 async def test_one_that_was_taken_over_is_not_sent_and_gets_the_voice_of_the_other(
     client: VoiceClient, emulator: Emulator, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -363,6 +377,21 @@ async def test_commits_are_durable_whatever_the_database_has_as_its_default(data
         assert inner is not None
         cursor = await inner.execute("SHOW synchronous_commit")
         assert await cursor.fetchone() == ("on",)
+
+
+async def test_a_connection_that_is_lost_as_it_is_made_is_closed(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[psycopg.AsyncConnection[Any]] = []
+
+    async def cancelled(self: psycopg.AsyncConnection[Any], *_: object) -> None:
+        made.append(self)
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(psycopg.AsyncConnection, "execute", cancelled)
+    with pytest.raises(asyncio.CancelledError):
+        await Journal(database_url).open()
+    assert [connection.closed for connection in made] == [True]
 
 
 async def test_tables_of_a_newer_version_are_refused(database_url: str) -> None:

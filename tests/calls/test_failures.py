@@ -59,6 +59,7 @@ EXAMPLES: dict[str, list[SiliconFlowError]] = {
         errors.AmbiguousUploadError("lost"),
         errors.JournalError("locked"),
         errors.ThrottleError("away"),
+        errors.FleetError("away"),
         SiliconFlowError("no"),
     ],
 }

@@ -25,6 +25,7 @@ from siliconflow_voice import (
 )
 from siliconflow_voice.emulator import Emulator, Fault
 from siliconflow_voice.fleet import Tally, WorkerOptions, app, cancel, station, status, submit, work
+from siliconflow_voice.fleet import worker as worker_module
 
 
 @asynccontextmanager
@@ -355,3 +356,15 @@ def test_nothing_is_opened_before_a_worker_needs_it() -> None:
     assert "siliconflow_voice.upload_chunk" in app("postgresql://127.0.0.1:1/none").tasks
     with pytest.raises(ConfigurationError):
         app("postgresql://[")
+
+
+async def test_what_goes_wrong_while_it_waits_ends_the_worker(
+    tmp_path: Path, database: Database, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(_: object) -> None:
+        raise FleetError("The database is away")
+
+    await submit(database.url, Manifest(voices(tmp_path, 1)))
+    monkeypatch.setattr(worker_module, "_all_done", away)
+    with pytest.raises(FleetError, match="The database is away"):
+        await work(database.url, options(emulator), until_done=True)
