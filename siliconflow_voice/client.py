@@ -199,8 +199,8 @@ class VoiceClient:
         check_kind("throttle", throttle, Throttle, or_none=True)
         settings, account = evolve(self._uploader.settings, **options), self._uploader.account
         if settings.origin != self._uploader.settings.origin:
-            account = account.another()
-        if "throttle" in changes:
+            account = Account(throttle or Throttle()) if "throttle" in changes else account.another()
+        elif "throttle" in changes:
             account = evolve(account, throttle=throttle or Throttle())
         sibling = VoiceClient.__new__(VoiceClient)
         VoiceClient._set_up(sibling, settings, account, self._process, owns_process=False)

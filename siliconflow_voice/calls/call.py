@@ -21,6 +21,7 @@ from siliconflow_voice.errors import (
     OverloadedError,
     SiliconFlowError,
     SourceConsumedError,
+    ThrottleError,
 )
 from siliconflow_voice.models import Failure
 from siliconflow_voice.throttle.gate import Gate
@@ -160,12 +161,24 @@ class Call(Generic[T]):
         try:
             async with self.calls.waiting(until):
                 return await self.gate.enter(self._turn, tokens, retry=retry)
+        except ThrottleError as error:
+            return self._cut_off(error)
         except TimeoutError:
-            if self.calls.are_draining():
-                return self._let_go()
-            return self._out_of_time(
-                "passed while waiting for the throttle", f"; {self._explained(line.ahead, 0.0)}"
-            )
+            return self._waited_in_vain(line.ahead)
+
+    def _waited_in_vain(self, ahead: int) -> Failed:
+        if self.calls.are_draining():
+            return self._let_go()
+        if self.gate.trouble is not None:
+            return self._cut_off(ThrottleError(f"{self.gate.trouble}; nothing was sent"))
+        return self._out_of_time("passed while waiting for the throttle", f"; {self._explained(ahead, 0.0)}")
+
+    def _cut_off(self, error: ThrottleError) -> Failed:
+        """Return the failure of a call whose throttle can't be asked."""
+        if self._last is not None and self._last.failure is Failure.UNKNOWN:
+            return evolve(self._last, over=True)
+        error.__cause__ = None if self._last is None else self._last.error
+        return Failed(error, Failure.NOT_SENT, over=True)
 
     def _explained(self, ahead: int, left: float) -> str:
         reserve = self.deadline.reserve

@@ -139,8 +139,24 @@ class Limiter:
         self.in_flight = state["in_flight"]
         self.closed_until = now + state["closed_for"]
 
+    def refund(self, admission: Admission) -> None:
+        """Take back a request that was admitted and not sent."""
+        self.in_flight -= 1
+        self.requests.refund(admission.requests)
+        self.tokens.refund(admission.tokens)
+
+    def lose(self, now: float, requests: int, tokens: float) -> None:
+        """Count so many of those under way as sent, and their answers as lost: none will come.
+
+        Args:
+            now: The time.
+            requests: How many.
+            tokens: What they cost together.
+        """
+        self.in_flight -= requests
+        self.requests.lose(now, requests, float(requests))
+        self.tokens.lose(now, requests, tokens)
+
     def abandon(self, now: float) -> None:
-        """Count what is under way as sent, and its answers as lost: after a restart none will come."""
-        self.in_flight = 0
-        self.requests.abandon(now)
-        self.tokens.abandon(now)
+        """Count all that is under way as sent, and the answers as lost: so it is after a restart."""
+        self.lose(now, self.in_flight, self.tokens.traffic.cost_in_flight)
