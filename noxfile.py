@@ -14,6 +14,7 @@ PYTHONS = nox.project.python_versions(PYPROJECT)
 DEPENDENCIES: list[str] = [
     *PYPROJECT["project"]["dependencies"],
     *PYPROJECT["project"]["optional-dependencies"]["cli"],
+    *PYPROJECT["project"]["optional-dependencies"]["prepare"],
 ]
 
 nox.needs_version = ">=2025.2.9"

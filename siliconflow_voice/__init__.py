@@ -11,6 +11,8 @@ from siliconflow_voice.api.requests import Encoding
 from siliconflow_voice.audio.checks import AudioLimits
 from siliconflow_voice.audio.formats import AudioFacts
 from siliconflow_voice.audio.inspection import inspect_audio
+from siliconflow_voice.audio.preparation.prepare import prepare
+from siliconflow_voice.audio.preparation.values import PreparationReport, PreparedAudio, PreparedFormat
 from siliconflow_voice.audio.source import Audio, AudioSource
 from siliconflow_voice.calls.draining import Drained
 from siliconflow_voice.calls.events import AttemptEvent, Event, OutcomeEvent, QueueEvent, WaitEvent
@@ -93,6 +95,9 @@ __all__ = [
     "OverloadedError",
     "PayloadTooLargeError",
     "PermissionDeniedError",
+    "PreparationReport",
+    "PreparedAudio",
+    "PreparedFormat",
     "QueueEvent",
     "QuotaExhaustedError",
     "RateLimitError",
@@ -111,6 +116,7 @@ __all__ = [
     "VoiceUpload",
     "WaitEvent",
     "inspect_audio",
+    "prepare",
     "upload_many",
 ]
 

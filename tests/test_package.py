@@ -45,6 +45,7 @@ LAYERS = [
 ]
 LEVELS = {unit: level for level, units in enumerate(LAYERS) for unit in units}
 MAY_IMPORT = {
+    "av": {"audio.preparation.decoding", "audio.preparation.rendering"},
     "aiohttp": {"transport", "client", "emulator"},
     "tenacity": {"calls.retry"},
     "python_calamine": {"bulk.workbook"},
