@@ -13,12 +13,13 @@ HOP = 0.02
 
 # Levels are in dBFS. What is below this is silence that was put there by a computer.
 _NOTHING = -90
+_INAUDIBLE = -80
 _BINS = 100
 _BLOCK = 50
 """Levels that share a floor: a second."""
-_REACH = 10
-"""Blocks to either side from which a floor is learned: a talker pauses within twenty seconds."""
-_FLOOR_SHARE = 0.1
+_REACH = 15
+"""Blocks to either side from which a floor is learned: a talker pauses within half a minute."""
+_FLOOR_SHARE = 0.05
 # Speech is at most so far below the loudest of the recording …
 _RANGE = 45
 # … and rises so much above the noise: a third of the way up, within these bounds.
@@ -51,7 +52,7 @@ def find_speech(levels: Sequence[float]) -> list[Stretch]:
     """
     loud = level_below(levels, 0.95)
     floors = _floors(levels, loud - _RANGE)
-    if loud - min(floors, default=loud) < _LEAST_CONTRAST:
+    if loud <= _INAUDIBLE or loud - min(floors) < _LEAST_CONTRAST:
         return []
     found = list(_above(levels, floors, loud))
     return [stretch for stretch in merged(found, _IN_A_WORD) if len(stretch) >= _CLICK]

@@ -75,7 +75,9 @@ def choose(
             return max(found, key=judge.score)
     dips = list(_between_dips(levels, speech, least, most))
     if dips:
-        return max(dips, key=judge.score)
+        quiet = _quiet(levels)
+        # Every dB counts that it is quieter there.
+        return max(dips, key=lambda cut: judge.score(cut) - max(quiet(cut.begin), quiet(cut.end)))
     shorter = list(_between_pauses(merged(speech, _PAUSES[0]), 1, most, len(levels)))
     return max(shorter, key=lambda cut: judge.score(cut) - _SHORT * max(least - len_of(cut), 0) * HOP)
 

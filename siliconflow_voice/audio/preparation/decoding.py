@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, TypeAlias, cast
 
 import av
 from attrs import frozen
@@ -15,18 +15,33 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.error import BlockingIOError as NothingYetError
 from av.error import EOFError as EndedError
-from av.error import FFmpegError, InvalidDataError
+from av.error import FFmpegError
 from av.filter import Graph
 from av.filter.context import FilterContext
 from av.stream import Discard
 
+from siliconflow_voice.audio.blocks import reading_errors
 from siliconflow_voice.audio.wording import one_line
 from siliconflow_voice.errors import AudioSourceError
 
-__all__ = ["Decoder", "Filters", "SourceFacts", "decoding_errors", "samples_of"]
+__all__ = [
+    "ALL_CHANNELS",
+    "FIRST_CHANNEL",
+    "Decoder",
+    "Filters",
+    "Mix",
+    "SourceFacts",
+    "decoding_errors",
+    "samples_of",
+]
 
 # A playlist or a script names other files and addresses: nothing but the file itself is opened.
 _ALONE = {"protocol_whitelist": "none"}
+Mix: TypeAlias = "tuple[tuple[str, str], ...]"
+"""What makes one channel of several, before they are mixed evenly."""
+ALL_CHANNELS: Mix = ()
+FIRST_CHANNEL: Mix = (("pan", "mono|c0=c0"),)
+
 _RATES = range(4_000, 768_001)
 _MOST_CHANNELS = 64
 # Damaged packets in a row, after which it is not a recording.
@@ -111,7 +126,7 @@ class Decoder:
             rate, channels = self._raw
             name = "s16le"
             options |= {"sample_rate": str(rate), "ch_layout": f"{channels}c"}
-        watched = _Watched(self._file, self._stopped)
+        watched = _Watched(self._file, self._name, self._stopped)
         container = av.open(watched, "r", format=name, options=options, metadata_errors="replace")
         with container:
             stream = container.streams.best("audio")
@@ -160,15 +175,17 @@ class Decoder:
 class _Watched:
     """A file that says where it is read whether to go on."""
 
-    def __init__(self, file: BinaryIO, stopped: Callable[[], None]) -> None:
+    def __init__(self, file: BinaryIO, name: str, stopped: Callable[[], None]) -> None:
         self._file = file
+        self._name = name
         self._stopped = stopped
         self.seek = file.seek
         self.tell = file.tell
 
     def read(self, count: int) -> bytes:
         self._stopped()
-        return self._file.read(count)
+        with reading_errors(self._name):
+            return self._file.read(count)
 
 
 @contextmanager
@@ -191,19 +208,29 @@ def samples_of(frame: AudioFrame, kind: str) -> array[Any]:
 
 
 def _decoded(container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
-    damaged = 0
-    for packet in container.demux(stream):
+    """Decode as far as it goes: an error behind what was decoded is where a damaged recording ends."""
+    some, damaged = False, 0
+    packets = container.demux(stream)
+    while True:
         try:
-            frames = cast("list[AudioFrame]", cast("Any", packet).decode())
-        except InvalidDataError:
+            packet: Any = next(packets, None)
+        except FFmpegError:
+            if not some:
+                raise
+            return
+        if packet is None:
+            return
+        try:
+            frames = cast("list[AudioFrame]", packet.decode())
+        except FFmpegError:
             damaged += 1
             if damaged > _MOST_DAMAGE:
                 raise
             continue
         damaged = 0
         for frame in frames:
-            if frame.samples and frame.sample_rate in _RATES:
-                yield frame
+            some = True
+            yield frame
 
 
 def _rest(filters: Filters | None) -> Iterator[AudioFrame]:

@@ -10,7 +10,7 @@ from operator import mul
 from attrs import frozen
 
 from siliconflow_voice.audio.preparation.activity import HOP
-from siliconflow_voice.audio.preparation.decoding import Decoder, samples_of
+from siliconflow_voice.audio.preparation.decoding import Decoder, Mix, samples_of
 
 __all__ = ["MOST_SECONDS", "Course", "listen"]
 
@@ -42,10 +42,10 @@ class Course:
     seconds: float
 
 
-def listen(decoder: Decoder) -> Course:
-    """Decode all of a recording, or its first hours."""
+def listen(decoder: Decoder, mix: Mix) -> Course:
+    """Decode all of a recording, or its first hours, of which *mix* makes one channel."""
     levels, clipped, count = array("f"), bytearray(), 0
-    with closing(decoder.frames(*_CHAIN)) as frames:
+    with closing(decoder.frames(*mix, *_CHAIN)) as frames:
         for frame in frames:
             samples = samples_of(frame, "h")
             loud = max(samples) >= _FULL or min(samples) <= -_FULL

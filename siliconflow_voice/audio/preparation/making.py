@@ -7,7 +7,12 @@ from typing import BinaryIO
 
 from siliconflow_voice.audio.preparation.activity import HOP, find_speech
 from siliconflow_voice.audio.preparation.cutting import choose
-from siliconflow_voice.audio.preparation.decoding import Decoder, decoding_errors
+from siliconflow_voice.audio.preparation.decoding import (
+    ALL_CHANNELS,
+    FIRST_CHANNEL,
+    Decoder,
+    decoding_errors,
+)
 from siliconflow_voice.audio.preparation.listening import listen
 from siliconflow_voice.audio.preparation.rendering import RATE, kept, measured, rendered
 from siliconflow_voice.audio.preparation.values import PreparationReport, PreparedAudio, Recipe
@@ -42,10 +47,16 @@ def made(
     decoder = Decoder(file, name, raw=raw, stopped=stopped)
     with decoding_errors(name):
         source = decoder.facts()
-        course = listen(decoder)
+        mix = ALL_CHANNELS
+        course = listen(decoder, mix)
         if not course.levels:
             raise AudioSourceError(f"{name} can't be decoded: no sound comes out; check that it is whole")
         speech = find_speech(course.levels)
+        if not speech and source.channels > 1:
+            # Channels of opposite phase, as a cable wired wrongly makes them, leave nothing when mixed.
+            mix = FIRST_CHANNEL
+            course = listen(decoder, mix)
+            speech = find_speech(course.levels)
         if not speech:
             raise InvalidUploadError(
                 "audio",
@@ -62,7 +73,7 @@ def made(
                 f"{_LEAST_SECONDS:g} s; pass a longer recording",
                 rule="too_short",
             )
-        samples = kept(decoder, begin, end)
+        samples = kept(decoder, mix, begin, end)
         before = measured(samples)
         rendering = rendered(samples, before, recipe, stopped)
     report = PreparationReport(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import math
 from array import array
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ import av
 from attrs import frozen
 from av.audio.frame import AudioFrame
 
-from siliconflow_voice.audio.preparation.decoding import Decoder, Filters, samples_of
+from siliconflow_voice.audio.preparation.decoding import Decoder, Filters, Mix, samples_of
 from siliconflow_voice.audio.preparation.values import PreparedFormat, Recipe
 
 __all__ = ["RATE", "Loudness", "Rendering", "kept", "measured", "rendered"]
@@ -58,11 +59,11 @@ class Rendering:
     seconds: float
 
 
-def kept(decoder: Decoder, begin: float, end: float) -> array[float]:
+def kept(decoder: Decoder, mix: Mix, begin: float, end: float) -> array[float]:
     """Decode a recording as far as *end*, and return the samples from *begin* on: seconds."""
     first, last = round(begin * RATE), round(end * RATE)
     samples, position = array("f"), 0
-    with closing(decoder.frames(_MONO, ("asetnsamples", f"n={RATE}:p=0"))) as frames:
+    with closing(decoder.frames(*mix, _MONO, ("asetnsamples", f"n={RATE}:p=0"))) as frames:
         for frame in frames:
             behind = position + frame.samples
             if behind > first:
@@ -157,14 +158,13 @@ def _measured(frames: Iterator[AudioFrame]) -> Loudness:
 
 
 def _filtered(frames: Iterator[AudioFrame], *chain: tuple[str, str]) -> Iterator[AudioFrame]:
-    filters: Filters | None = None
-    for frame in frames:
-        filters = filters or Filters(frame, *chain)
+    first = next(frames)  # there is one: what is shorter than a second is refused before
+    filters = Filters(first, *chain)
+    for frame in itertools.chain([first], frames):
         filters.push(frame)
         yield from filters.pull()
-    if filters is not None:
-        filters.push(None)
-        yield from filters.pull()
+    filters.push(None)
+    yield from filters.pull()
 
 
 def _frames(samples: array[float]) -> Iterator[AudioFrame]:
