@@ -128,7 +128,8 @@ class InvalidUploadError(SiliconFlowError, ValueError):
     Attributes:
         field: The argument at fault: ``audio``, ``custom_name``, ``text``, ``model`` …
         rule: The rule that it breaks, as a word that stays: ``empty``, ``too_large``, ``too_long``,
-            ``format``, ``source``, ``media_type``, ``name``, ``text``, ``type`` …; or empty.
+            ``format``, ``source``, ``media_type``, ``no_speech``, ``too_short``, ``cut``, ``name``,
+            ``text``, ``type`` …; or empty.
         reason: What is wrong with it; ``message`` has both.
     """
 

@@ -189,8 +189,6 @@ async def test_what_can_not_be_read_is_refused(tmp_path: Path) -> None:
 
 async def test_only_the_first_hours_are_looked_at(recorded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listening, "MOST_SECONDS", 3)
-    monkeypatch.setattr(listening, "_PIECE", 8_000)
-    monkeypatch.setattr(listening, "_CHAIN", (*listening._CHAIN[:-1], ("asetnsamples", "n=8000:p=0")))
     assert (await prepare(recorded)).report.source_duration == 3
 
 

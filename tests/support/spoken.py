@@ -38,7 +38,7 @@ def speak(text: str, path: Path, *, voice: str = "en-us") -> Path:
 def through(source: Path | Sequence[str], path: Path, *options: str) -> Path:
     """Make a file of another one, or of inputs of ffmpeg's own, with its options."""
     inputs = ["-i", str(source)] if isinstance(source, Path) else list(source)
-    subprocess.run(["ffmpeg", "-v", "error", "-y", *inputs, *options, path], check=True)
+    subprocess.run(["ffmpeg", "-v", "error", "-y", *inputs, *options, str(path)], check=True)
     return path
 
 
@@ -71,7 +71,7 @@ def interview(path: Path, seconds: int) -> Path:
 
 def probe(path: Path) -> dict[str, Any]:
     """Return what ffprobe says of a file: its format, and its stream."""
-    command = ["ffprobe", "-v", "error", "-of", "json", "-show_format", "-show_streams", path]
+    command = ["ffprobe", "-v", "error", "-of", "json", "-show_format", "-show_streams", str(path)]
     found: dict[str, Any] = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
     return found
 
@@ -83,7 +83,7 @@ def loudness(path: Path) -> tuple[float, float]:
         "-hide_banner",
         "-nostats",
         "-i",
-        path,
+        str(path),
         "-af",
         "ebur128=peak=true",
         "-f",
@@ -102,5 +102,5 @@ def loudness(path: Path) -> tuple[float, float]:
 
 def samples(path: Path, rate: int) -> memoryview:
     """Return the 16-bit samples of a file, mixed to mono."""
-    command = ["ffmpeg", "-v", "error", "-i", path, "-ac", "1", "-ar", str(rate), "-f", "s16le", "-"]
+    command = ["ffmpeg", "-v", "error", "-i", str(path), "-ac", "1", "-ar", str(rate), "-f", "s16le", "-"]
     return memoryview(subprocess.run(command, capture_output=True, check=True).stdout).cast("h")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -157,7 +158,7 @@ class _Judge:
         silent = len_of(cut) - spoken
         voice = _within(self._voice, cut) / spoken
         noise = _within(self._noise, cut) / silent if silent > 0 else self._quietest
-        uneven = max(_within(self._squares, cut) / spoken - voice * voice, 0.0) ** 0.5
+        uneven = math.sqrt(max(_within(self._squares, cut) / spoken - voice * voice, 0.0))
         clipped = _within(self._clipped, cut) * HOP
         pauses = min(self._pause(cut.begin), self._pause(cut.end)) / _LONG_PAUSE
         return (

@@ -19,7 +19,8 @@ MOST_SECONDS = 6 * 3600
 
 # Speech is below 4 kHz, and hum and rumble below 100 Hz.
 _RATE = 8_000
-_PIECE = _RATE * 10
+# A second at a time: what is counted in Python holds up the event loop for a millisecond.
+_PIECE = _RATE
 _CHAIN = (
     ("aresample", f"{_RATE}"),
     ("aformat", f"sample_fmts=s16:sample_rates={_RATE}:channel_layouts=mono"),
