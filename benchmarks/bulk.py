@@ -117,13 +117,12 @@ async def records(folder: Path, count: int) -> None:
             await journal.intend(entry)
             await journal.done(entry, Voice(f"speech:{number}:account:x", "model", entry.custom_name, TEXT))
 
-    async with Journal(folder / "records.journal") as opened:
-        with opened.claim() as journal:
-            began = time.perf_counter()
-            async with asyncio.TaskGroup() as group:
-                for _ in range(64):
-                    group.create_task(worker(journal))
-            seconds = time.perf_counter() - began
+    async with Journal(folder / "records.journal") as opened, opened.claim() as journal:
+        began = time.perf_counter()
+        async with asyncio.TaskGroup() as group:
+            for _ in range(64):
+                group.create_task(worker(journal))
+        seconds = time.perf_counter() - began
     print(f"journal: {2 * count / seconds:,.0f} records/s, from 64 coroutines\n", flush=True)
 
 

@@ -15,7 +15,14 @@ from siliconflow_voice.audio.preparation.prepare import prepare
 from siliconflow_voice.audio.preparation.values import PreparationReport, PreparedAudio, PreparedFormat
 from siliconflow_voice.audio.source import Audio, AudioSource
 from siliconflow_voice.calls.draining import Drained
-from siliconflow_voice.calls.events import AttemptEvent, Event, OutcomeEvent, QueueEvent, WaitEvent
+from siliconflow_voice.calls.events import (
+    AttemptEvent,
+    Event,
+    OutcomeEvent,
+    QueueEvent,
+    SettleEvent,
+    WaitEvent,
+)
 from siliconflow_voice.calls.retry import RetryPolicy
 from siliconflow_voice.calls.settings import ClientOptions
 from siliconflow_voice.client import VoiceClient
@@ -50,13 +57,16 @@ from siliconflow_voice.errors import (
 from siliconflow_voice.models import Attempt, Failure, Voice
 from siliconflow_voice.throttle.throttle import GateSnapshot, Throttle
 from siliconflow_voice.transport.timeouts import Timeouts
+from siliconflow_voice.uploads.checking import UploadProblem, check_upload
 from siliconflow_voice.uploads.recovery import OnAmbiguous
 from siliconflow_voice.uploads.values import UploadOutcome, VoiceUpload
 from siliconflow_voice.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from siliconflow_voice.bulk.checking import CheckReport, ManifestCheck
     from siliconflow_voice.bulk.journal import Journal
-    from siliconflow_voice.bulk.manifest import Manifest, ManifestUpload
+    from siliconflow_voice.bulk.listed import ManifestUpload
+    from siliconflow_voice.bulk.manifest import Manifest
     from siliconflow_voice.bulk.run import upload_many
 
 __all__ = [
@@ -73,6 +83,7 @@ __all__ = [
     "AudioSourceError",
     "AuthenticationError",
     "BadRequestError",
+    "CheckReport",
     "ClientClosedError",
     "ClientOptions",
     "ConfigurationError",
@@ -88,6 +99,7 @@ __all__ = [
     "Journal",
     "JournalError",
     "Manifest",
+    "ManifestCheck",
     "ManifestUpload",
     "NotFoundError",
     "OnAmbiguous",
@@ -104,6 +116,7 @@ __all__ = [
     "RealNameRequiredError",
     "RetryPolicy",
     "ServerError",
+    "SettleEvent",
     "SiliconFlowError",
     "SourceChangedError",
     "SourceConsumedError",
@@ -111,19 +124,23 @@ __all__ = [
     "Timeouts",
     "UnexpectedRedirectError",
     "UploadOutcome",
+    "UploadProblem",
     "Voice",
     "VoiceClient",
     "VoiceUpload",
     "WaitEvent",
+    "check_upload",
     "inspect_audio",
     "prepare",
     "upload_many",
 ]
 
 _BULK = {
+    "CheckReport": "siliconflow_voice.bulk.checking",
     "Journal": "siliconflow_voice.bulk.journal",
     "Manifest": "siliconflow_voice.bulk.manifest",
-    "ManifestUpload": "siliconflow_voice.bulk.manifest",
+    "ManifestCheck": "siliconflow_voice.bulk.checking",
+    "ManifestUpload": "siliconflow_voice.bulk.listed",
     "upload_many": "siliconflow_voice.bulk.run",
 }
 

@@ -129,7 +129,7 @@ class InvalidUploadError(SiliconFlowError, ValueError):
         field: The argument at fault: ``audio``, ``custom_name``, ``text``, ``model`` …
         rule: The rule that it breaks, as a word that stays: ``empty``, ``too_large``, ``too_long``,
             ``format``, ``source``, ``media_type``, ``no_speech``, ``too_short``, ``cut``, ``name``,
-            ``text``, ``type`` …; or empty.
+            ``text``, ``type``, ``choice`` …; or empty.
         reason: What is wrong with it; ``message`` has both.
     """
 

@@ -94,7 +94,9 @@ def check_choice(name: str, value: object, choices: Any) -> None:
         InvalidUploadError: With the argument's name and the choices.
     """
     if value not in get_args(choices):
-        raise InvalidUploadError(name, f"{value!r:.80} is not one of {', '.join(get_args(choices))}")
+        raise InvalidUploadError(
+            name, f"{value!r:.80} is not one of {', '.join(get_args(choices))}", rule="choice"
+        )
 
 
 def _place(instance: object, attribute: Attribute[Any]) -> str:

@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 from attrs import exceptions, fields
 
-from siliconflow_voice.calls.events import AttemptEvent, Event, OutcomeEvent, QueueEvent, WaitEvent
+from siliconflow_voice.calls.events import (
+    AttemptEvent,
+    Event,
+    OutcomeEvent,
+    QueueEvent,
+    SettleEvent,
+    WaitEvent,
+)
 from siliconflow_voice.errors import APIConnectionError
 from siliconflow_voice.models import Attempt, Failure, Voice
 
@@ -18,6 +25,7 @@ EVENTS: list[Event] = [
     WaitEvent(1, "upload_voice", "narrator", 0.5, APIConnectionError("reset")),
     OutcomeEvent(1, "upload_voice", "narrator", 0.75, (ATTEMPT,), None),
     QueueEvent(1, "upload_voice", "narrator", 2.5, 3),
+    SettleEvent(1, "upload_many", "voices.journal", 4.5, 2),
 ]
 VALUES = [ATTEMPT, VOICE, *EVENTS]
 
@@ -102,4 +110,6 @@ def test_an_event_is_told_by_its_class() -> None:
                 told.append(f"wait {seconds}")
             case OutcomeEvent(error=None, attempts=attempts):
                 told.append(f"success after {len(attempts)}")
-    assert told == ["attempt 1", "wait 0.5", "success after 1", "queue behind 3"]
+            case SettleEvent(uploads=uploads):
+                told.append(f"settle for {uploads}")
+    assert told == ["attempt 1", "wait 0.5", "success after 1", "queue behind 3", "settle for 2"]

@@ -13,7 +13,6 @@ from support.bulk import items, statuses_of
 from support.manifests import csv_file, uploads
 
 from siliconflow_voice import Journal, Manifest, VoiceClient
-from siliconflow_voice.bulk.checking import check_manifest
 from siliconflow_voice.threads import OwnThread
 
 
@@ -89,7 +88,7 @@ async def test_no_manifest_check_journal_or_export_goes_to_the_loops_default_exe
     loop.set_default_executor(Untouched())
     manifest = Manifest(csv_file(tmp_path, "a.mp3,a,text"))
     assert (await manifest.scan(), len(await uploads(manifest))) == (1, 1)
-    assert (await check_manifest(manifest, on_problem=lambda _: None)).problems == 1  # there is no a.mp3
+    assert len([problem async for problem in manifest.check()]) == 1  # there is no a.mp3
     async with Journal(tmp_path / "voices.journal") as journal:
         assert await statuses_of(client, items(2), journal=journal) == ["uploaded"] * 2
         assert await journal.export(tmp_path / "voices.csv") == 2

@@ -21,6 +21,7 @@ from siliconflow_voice import (
     AudioLimits,
     AudioSource,
     AudioSourceError,
+    CheckReport,
     ClientOptions,
     ConfigurationError,
     Event,
@@ -36,14 +37,17 @@ from siliconflow_voice import (
     QuotaExhaustedError,
     RateLimitError,
     RetryPolicy,
+    SettleEvent,
     SiliconFlowError,
     Throttle,
     Timeouts,
     UploadOutcome,
+    UploadProblem,
     Voice,
     VoiceClient,
     VoiceUpload,
     WaitEvent,
+    check_upload,
     upload_many,
 )
 from siliconflow_voice.emulator import Emulator, Fault, Quota, RequestRecord, StoredVoice
@@ -140,6 +144,8 @@ def told(event: Event) -> str:
             return f"{operation} {attempt.number}"
         case QueueEvent(seconds=seconds, ahead=ahead):
             return f"{seconds:.1f} s behind {ahead} others"
+        case SettleEvent(seconds=seconds, uploads=uploads):
+            return f"{seconds:.1f} s for {uploads}"
         case WaitEvent(seconds=seconds, error=error):
             assert_type(error, SiliconFlowError)
             return f"{seconds:.1f} s because of {error}"
@@ -214,3 +220,8 @@ async def many_uploads_have_outcomes(client: VoiceClient, stream: AsyncIterator[
                 assert_type(outcome.upload.line, int)
         assert_type(await journal.counts(), dict[str, int])
         assert_type(await journal.export("voices.jsonl"), int)
+    check = Manifest("voices.csv").check(limits=client.limits)
+    async for problem in check:
+        assert_type((problem.field, problem.rule, problem.line), tuple[str, str, int | None])
+    assert_type(check.report, CheckReport)
+    assert_type(await check_upload(uploads[0], limits=None), tuple[UploadProblem, ...])

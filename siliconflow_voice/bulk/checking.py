@@ -7,29 +7,26 @@ import hashlib
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import aclosing, contextmanager
-from typing import TypeVar
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from typing import TypeAlias, TypeVar
 
-from attrs import define, evolve, field, frozen
+from attrs import define, field, frozen
 
-from siliconflow_voice.api.requests import Encoding
-from siliconflow_voice.audio.checks import AudioLimits, check_audio, check_texts
+from siliconflow_voice.audio.checks import AudioLimits
 from siliconflow_voice.audio.formats import AudioFacts
-from siliconflow_voice.audio.pool import ReadPool
-from siliconflow_voice.audio.source import AudioSource
-from siliconflow_voice.bulk.manifest import Manifest, ManifestUpload, Refused
+from siliconflow_voice.bulk.listed import ManifestUpload, Refused
 from siliconflow_voice.bulk.store import Entry
-from siliconflow_voice.errors import InvalidUploadError, SiliconFlowError
+from siliconflow_voice.errors import SiliconFlowError
 from siliconflow_voice.threads import OwnThread
-from siliconflow_voice.validation import check_callback, check_choice, check_kind
+from siliconflow_voice.uploads.checking import Inspector, Problems, UploadProblem
 
-__all__ = ["CheckReport", "Problem", "check_manifest"]
+__all__ = ["CheckReport", "ManifestCheck"]
 
 T = TypeVar("T")
+Rows: TypeAlias = "Callable[[], AsyncGenerator[ManifestUpload, None]]"
 
 _ROWS_AT_ONCE = 64
-_RECORDINGS_AT_ONCE = 4
 
 _CREATE = """
 PRAGMA journal_mode = OFF;
@@ -50,84 +47,84 @@ SELECT line, first_named, first_same FROM (
 
 
 @frozen
-class Problem:
-    """Something that is wrong with a row; its ``str()`` reads as a sentence."""
-
-    line: int
-    """On which the row begins, counted from 1."""
-    column: str
-    """Empty, where the row is wrong as a whole."""
-    reason: str
-
-    def __str__(self) -> str:
-        return f"line {self.line}{self.column and f', column {self.column}:'} {self.reason}"
-
-
-@frozen
 class CheckReport:
     """A manifest's totals."""
 
-    rows: int
+    rows: int = 0
     """The wrong ones included."""
-    problems: int
-    audio_bytes: int
+    wrong: int = 0
+    """How many rows would fail."""
+    problems: int = 0
+    """All of these rows, and those of rows that would make the same voice, or another of the same name."""
+    audio_bytes: int = 0
     """Of all recordings that could be read."""
-    body_bytes: int
+    body_bytes: int = 0
     """The same as they are sent: base64 makes four bytes of three."""
-    audio_seconds: float
+    audio_seconds: float = 0.0
     """Of all recordings whose duration is known."""
-    unmeasured: int
+    unmeasured: int = 0
     """How many recordings could be read, but their duration is not known."""
 
+    def upload_seconds(self, requests_per_minute: float) -> float:
+        """Estimate how long the upload of the rows that aren't wrong takes, at a limit of the account's."""
+        return (self.rows - self.wrong) / requests_per_minute * 60
 
-async def check_manifest(
-    manifest: Manifest,
-    *,
-    limits: AudioLimits | None = AudioLimits(),
-    on_problem: Callable[[Problem], object],
-) -> CheckReport:
-    """Check every row and every recording, and send nothing.
 
-    Rows that would make the same voice twice are reported as well, and those that give one model two voices
-    of the same name, which are hard to tell apart afterwards. Memory does not grow with the rows.
+class ManifestCheck:
+    """A check of all rows of a manifest and of their recordings: iterating it checks them, and sends nothing.
 
-    Args:
-        manifest: What to check.
-        limits: As those of :class:`VoiceClient`.
-        on_problem: Called in the event loop with each problem: in the order of the rows, and then, in their
-            order again, with the duplicates.
+    ::
 
-    Raises:
-        InvalidUploadError: Of ``manifest``: it can't be read, or its header is wrong.
-        SiliconFlowError: There is no room for temporary files.
-        ConfigurationError: *limits* is not an AudioLimits, or *on_problem* is not a plain function.
+        check = Manifest("voices.csv").check()
+        async for problem in check:
+            print(problem.line, problem.field, problem.rule, problem.reason)
+        print(check.report)
+
+    It yields each :class:`UploadProblem`: in the order of the rows, and then, in their order again, those of
+    rows that would make the same voice twice, or give one model two voices of the same name, which are hard
+    to tell apart afterwards. Memory does not grow with the rows. Iterating again checks again.
+
+    Iterating raises an :class:`InvalidUploadError` of ``manifest`` if that can't be read or its header is
+    wrong, and a :class:`SiliconFlowError` if there is no room for temporary files.
     """
-    check_kind("limits", limits, AudioLimits, or_none=True)
-    check_callback("on_problem", on_problem)
-    totals = _Totals(on_problem)
-    inspector = _Inspector(limits)
-    seen = _Seen()
-    try:
-        async with aclosing(_batches(manifest)) as batches:
-            async for batch in batches:
-                async with asyncio.TaskGroup() as group:
-                    tasks = [group.create_task(inspector.inspect(upload)) for upload in batch]
-                findings = [task.result() for task in tasks]
-                for finding in findings:
-                    totals.add(finding)
-                await seen.add([finding.keys() for finding in findings])
-        async with aclosing(seen.repeated()) as repeated:
-            async for problem in repeated:
-                totals.report_problem(problem)
-    finally:
-        seen.close()
-        await inspector.pool.close()
-    return totals.report()
+
+    def __init__(self, rows: Rows, limits: AudioLimits | None) -> None:
+        self._rows = rows
+        self._limits = limits
+        self._totals = _Totals()
+
+    @property
+    def report(self) -> CheckReport:
+        """The totals so far: once it was iterated to its end, those of all rows."""
+        return self._totals.report()
+
+    async def __aiter__(self) -> AsyncGenerator[UploadProblem, None]:
+        totals = self._totals = _Totals()
+        inspector = Inspector(self._limits)
+        seen = _Seen()
+        try:
+            async with aclosing(_batches(self._rows)) as batches:
+                async for batch in batches:
+                    async with asyncio.TaskGroup() as group:
+                        tasks = [group.create_task(_find(inspector, upload)) for upload in batch]
+                    findings = [task.result() for task in tasks]
+                    for finding in findings:
+                        totals.add(finding)
+                        for problem in finding.problems:
+                            yield problem
+                    await seen.add([finding.keys() for finding in findings])
+            async with aclosing(seen.repeated()) as repeated:
+                async for problem in repeated:
+                    totals.problems += 1
+                    yield problem
+        finally:
+            seen.close()
+            await inspector.close()
 
 
-async def _batches(manifest: Manifest) -> AsyncGenerator[list[ManifestUpload], None]:
+async def _batches(rows: Rows) -> AsyncGenerator[list[ManifestUpload], None]:
     batch: list[ManifestUpload] = []
-    async with aclosing(aiter(manifest)) as uploads:
+    async with aclosing(rows()) as uploads:
         async for upload in uploads:
             batch.append(upload)
             if len(batch) == _ROWS_AT_ONCE:
@@ -136,12 +133,25 @@ async def _batches(manifest: Manifest) -> AsyncGenerator[list[ManifestUpload], N
     yield batch
 
 
+async def _find(inspector: Inspector, upload: ManifestUpload) -> _Finding:
+    problems = Problems(upload.line)
+    facts = None
+    if isinstance(upload.audio, Refused):
+        problems.found.extend(upload.audio.problems)
+        known = {problem.field for problem in problems.found}
+        if "" not in known:
+            inspector.check_texts(upload, problems, but=known)
+    else:
+        facts = await inspector.inspect(upload, problems, digest=True)
+    return _Finding(upload, problems.found, facts)
+
+
 @frozen
 class _Finding:
     """A row, and what is wrong with it."""
 
     upload: ManifestUpload
-    problems: list[Problem]
+    problems: list[UploadProblem]
     facts: AudioFacts | None
     """Of its audio, if it could be read."""
 
@@ -161,120 +171,24 @@ class _Finding:
 class _Totals:
     """Counts rows, problems, bytes and seconds."""
 
-    _on_problem: Callable[[Problem], object]
+    problems: int = 0
     _counts: Counter[str] = field(factory=Counter[str], init=False)
     _seconds: float = field(default=0.0, init=False)
 
     def add(self, finding: _Finding) -> None:
-        self._counts["rows"] += 1
-        for problem in finding.problems:
-            self.report_problem(problem)
+        counts = self._counts
+        self.problems += len(finding.problems)
+        counts["rows"] += 1
+        counts["wrong"] += bool(finding.problems)
         if finding.facts is not None:
             size = finding.facts.size or 0
-            self._counts["audio_bytes"] += size
-            self._counts["body_bytes"] += -(-size // 3) * 4 if finding.upload.encoding == "base64" else size
-            self._counts["unmeasured"] += finding.facts.duration is None
+            counts["audio_bytes"] += size
+            counts["body_bytes"] += -(-size // 3) * 4 if finding.upload.encoding == "base64" else size
+            counts["unmeasured"] += finding.facts.duration is None
             self._seconds += finding.facts.duration or 0.0
 
-    def report_problem(self, problem: Problem) -> None:
-        self._counts["problems"] += 1
-        self._on_problem(problem)
-
     def report(self) -> CheckReport:
-        counts = self._counts
-        return CheckReport(
-            counts["rows"],
-            counts["problems"],
-            counts["audio_bytes"],
-            counts["body_bytes"],
-            self._seconds,
-            counts["unmeasured"],
-        )
-
-
-@define(eq=False)
-class _Problems:
-    """The problems of one row."""
-
-    line: int
-    found: list[Problem] = field(factory=list[Problem], init=False)
-
-    def add(self, column: str, reason: str) -> None:
-        self.found.append(Problem(self.line, column, reason))
-
-    @contextmanager
-    def noting(self) -> Generator[None, None, None]:
-        """Note what is refused within it, and go on."""
-        try:
-            yield
-        except InvalidUploadError as error:
-            self.add(error.field, error.reason)
-        except SiliconFlowError as error:
-            self.add("audio", error.message)
-
-
-class _Inspector:
-    """Finds all that is wrong with a row, rule by rule: the first to fail would hide the others."""
-
-    def __init__(self, limits: AudioLimits | None) -> None:
-        self.pool = ReadPool()
-        # Each takes a buffer until it is closed.
-        self._turn = asyncio.Semaphore(_RECORDINGS_AT_ONCE)
-        self._of_names = self._of_texts = limits
-        self._of_audio: list[AudioLimits] = []
-        if limits is not None:
-            # What stands in for the name while another text is checked may break its rule.
-            self._of_texts = evolve(limits, name_pattern=None)
-            none = AudioLimits(formats=None, max_seconds=None, max_bytes=None)
-            self._of_audio = [
-                evolve(none, max_bytes=limits.max_bytes),
-                evolve(none, formats=limits.formats),
-                evolve(none, max_seconds=limits.max_seconds),
-            ]
-
-    async def inspect(self, upload: ManifestUpload) -> _Finding:
-        """Check a row and its recording."""
-        problems = _Problems(upload.line)
-        facts = None
-        if isinstance(upload.audio, Refused):
-            for column, reason in upload.audio.problems:
-                problems.add(column, reason)
-        else:
-            with problems.noting():
-                source = AudioSource.of(upload.audio)
-                facts = await self._look_at(source)
-                self._check_audio(facts, source.filename, problems)
-        columns = {problem.column for problem in problems.found}
-        if "" not in columns:
-            self._check_texts(upload, columns, problems)
-        return _Finding(upload, problems.found, facts)
-
-    async def _look_at(self, source: AudioSource) -> AudioFacts:
-        async with self._turn:
-            reading = source.reading(self.pool)
-            try:
-                return await reading.facts(measure=True, digest=True)
-            finally:
-                await reading.close()
-
-    def _check_audio(self, facts: AudioFacts, filename: str, problems: _Problems) -> None:
-        # What is empty breaks other rules too, and only because it is empty.
-        for limits in self._of_audio if facts.size else [None]:
-            with problems.noting():
-                check_audio(limits, facts, filename)
-
-    def _check_texts(self, upload: ManifestUpload, but: set[str], problems: _Problems) -> None:
-        if "custom_name" not in but:
-            with problems.noting():
-                check_texts(self._of_names, custom_name=upload.custom_name, text="-", model="-")
-        if "text" not in but:
-            with problems.noting():
-                check_texts(self._of_texts, custom_name="-", text=upload.text, model="-")
-        if "model" not in but:
-            with problems.noting():
-                check_texts(self._of_texts, custom_name="-", text="-", model=upload.model)
-        with problems.noting():
-            check_choice("encoding", upload.encoding, Encoding)
+        return CheckReport(**self._counts, problems=self.problems, audio_seconds=self._seconds)
 
 
 class _Seen:
@@ -288,15 +202,15 @@ class _Seen:
         """Note some rows: their lines, and the digests of :meth:`_Finding.keys`."""
         await self._run(lambda database: database.executemany("INSERT INTO rows VALUES (?, ?, ?)", rows))
 
-    async def repeated(self) -> AsyncGenerator[Problem, None]:
+    async def repeated(self) -> AsyncGenerator[UploadProblem, None]:
         """Yield the duplicates, in the order of the lines."""
         cursor = await self._run(lambda database: database.executescript(_INDEX).execute(_REPEATED))
         while page := await self._run(lambda _: cursor.fetchmany(_ROWS_AT_ONCE)):
             for line, named, same in page:
                 if same is not None and same < line:
-                    yield Problem(line, "audio", f"the same upload as line {same}")
+                    yield UploadProblem("audio", "duplicate", f"the same upload as line {same}", line)
                 else:
-                    yield Problem(line, "custom_name", f"also on line {named}")
+                    yield UploadProblem("custom_name", "name_taken", f"also on line {named}", line)
 
     def close(self) -> None:
         """Free the disk, once the thread is done with what it does."""

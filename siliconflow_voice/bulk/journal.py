@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -100,6 +100,22 @@ class Journal:
             for last, record in page:  # noqa: B007 - the next page begins behind it
                 yield _row(record)
 
+    async def superseded(self) -> AsyncGenerator[dict[str, Any], None]:
+        """Yield the uploads whose voices a later upload replaced: such as of a row whose text was corrected.
+
+        The later one has the same model and ``custom_name``, or the same model, audio and content, and
+        another text. Each has the fields of :meth:`export`, and ``superseded_by``: the later one's uri. The
+        journal does not know which of two voices is still wanted: if a name stands for two on purpose, or a
+        text was changed back, the older one is.
+
+        Raises:
+            JournalError: It can't be read.
+        """
+        opened, last = self._open_file(), 0
+        while page := await opened.superseded(last, _PAGE):
+            for last, record, uri in page:  # noqa: B007 - the next page begins behind it
+                yield {**_row(record), "superseded_by": uri}
+
     async def decide(self, *, sha256: str, custom_name: str, uri: str | None) -> bool:
         """Record what became of an upload that is ``unknown``, where no listing can show it.
 
@@ -130,8 +146,8 @@ class Journal:
         """
         return await self._open_file().forget(uri)
 
-    @contextmanager
-    def claim(self) -> Generator[SQLiteJournal, None, None]:
+    @asynccontextmanager
+    async def claim(self) -> AsyncGenerator[SQLiteJournal, None]:
         """Reserve it for one run, which uses what this returns; for :func:`upload_many`.
 
         Raises:
@@ -145,6 +161,9 @@ class Journal:
             yield opened
         finally:
             self._claimed = False
+            # Where it can't be recorded, the run counts as one that was killed.
+            with suppress(JournalError):
+                await opened.end_run()
 
     def _open_file(self) -> SQLiteJournal:
         if self._opened is None:
@@ -170,7 +189,7 @@ class Journal:
         Raises:
             ConfigurationError: The format is neither, or the file is the journal.
             JournalError: The journal can't be read.
-            OSError: The file can't be written.
+            OSError: The file can't be written, or is a FIFO, a device or a directory.
         """
         table = TableWriter(*self._check_export(Path(target), format))
         opened = self._open_file()

@@ -11,42 +11,31 @@ from datetime import date, time, timedelta
 from pathlib import Path
 from typing import TypeVar, cast
 
-from attrs import field, frozen
-
 from siliconflow_voice.api.requests import Encoding
-from siliconflow_voice.audio.pool import ReadPool
-from siliconflow_voice.audio.readings import Reading
+from siliconflow_voice.audio.checks import AudioLimits
 from siliconflow_voice.audio.source import AudioSource
+from siliconflow_voice.bulk.checking import ManifestCheck
 from siliconflow_voice.bulk.lines import check_encoding, trim
+from siliconflow_voice.bulk.listed import ManifestUpload, Refused
 from siliconflow_voice.bulk.paths import ListedSource
 from siliconflow_voice.bulk.rows import NEEDED, OPTIONAL, Row, check_format, read_rows
 from siliconflow_voice.errors import ConfigurationError, InvalidUploadError
 from siliconflow_voice.threads import OwnThread
-from siliconflow_voice.uploads.values import DEFAULT_MODEL, VoiceUpload
-from siliconflow_voice.validation import check_choice
+from siliconflow_voice.uploads.checking import UploadProblem
+from siliconflow_voice.uploads.values import DEFAULT_MODEL
+from siliconflow_voice.validation import check_choice, check_kind
 
-__all__ = ["Manifest", "ManifestUpload", "Refused"]
+__all__ = ["Manifest"]
 
 T = TypeVar("T")
 
 _ROWS_AT_ONCE = 256
 _CHARACTERS_AT_ONCE = 1 << 20
 _MOST_NAMES = 1000
+_KNOWN = frozenset({*NEEDED, *OPTIONAL})
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]+://|data:", re.IGNORECASE)
 _SURROGATE = re.compile("[\ud800-\udfff]")
-
-
-@frozen
-class ManifestUpload(VoiceUpload):
-    """An upload as a row of a manifest has it, right or wrong."""
-
-    line: int = field(kw_only=True)
-    """On which its row begins, counted from 1."""
-    cells: Mapping[str, str] = field(kw_only=True, eq=False, repr=False)
-    """The row as it was written, by column, other columns included: written to another manifest, it is the
-    same row. Where the cells can't be told apart, the whole row is under ``audio``, where it never becomes a
-    good one. A value that can't be written as text is left out."""
 
 
 class Manifest:
@@ -111,7 +100,10 @@ class Manifest:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The names of the columns that the last :meth:`scan` found: all of them, at most 1,000."""
+        """The names of the columns that the last :meth:`scan` found: all of them, at most 1,000.
+
+        One is empty if there are cells without a column: see :attr:`ManifestUpload.cells`.
+        """
         return tuple(self._names)
 
     async def scan(self) -> int:
@@ -127,6 +119,18 @@ class Manifest:
             async for chunk in chunks:
                 rows += len(chunk)
             return rows
+
+    def check(self, *, limits: AudioLimits | None = AudioLimits()) -> ManifestCheck:
+        """Return a check of every row and every recording, which begins as it is iterated, and sends nothing.
+
+        Args:
+            limits: As those of :class:`VoiceClient`.
+
+        Raises:
+            ConfigurationError: *limits* is not an AudioLimits.
+        """
+        check_kind("limits", limits, AudioLimits, or_none=True)
+        return ManifestCheck(self.__aiter__, limits)
 
     async def __aiter__(self) -> AsyncGenerator[ManifestUpload, None]:
         async with aclosing(self._read(self._upload)) as chunks:
@@ -165,24 +169,24 @@ class Manifest:
     def _scanned(self, row: Row) -> None:
         if not row.decoded:
             raise InvalidUploadError("manifest", f"{self._where(row)} {row.problem}")
-        for name in row.values:
-            if name not in self._names and len(self._names) < _MOST_NAMES and not _SURROGATE.search(name):
+        for name in _cells(row.values):
+            if name not in self._names and len(self._names) < _MOST_NAMES:
                 self._names[name] = None
 
     def _upload(self, row: Row) -> ManifestUpload:
         texts: dict[str, str] = {}
-        problems = [("", row.problem)] if row.problem else []
+        problems = [UploadProblem("", "row", row.problem, row.line)] if row.problem else []
         for column in () if row.problem else (*NEEDED, *OPTIONAL):
             value = row.values.get(column)
             if column in OPTIONAL and value is None:
                 continue
             if problem := _problem(value):
-                problems.append((column, problem))
+                problems.append(UploadProblem(column, *problem, row.line))
             else:
                 text = cast("str", value)
                 texts[column] = text if column == "text" else trim(text)
         if "audio" in texts and (problem := _no_path(texts["audio"])):
-            problems.insert(0, ("audio", problem))
+            problems.insert(0, UploadProblem("audio", *problem, row.line))
         audio = Refused(self._where(row), problems) if problems else self._audio(texts["audio"])
         return ManifestUpload(
             audio,
@@ -191,24 +195,11 @@ class Manifest:
             texts.get("model") or self._defaults["model"],
             cast("Encoding", texts.get("encoding") or self._defaults["encoding"]),
             line=row.line,
-            cells={"audio": _SURROGATE.sub("\ufffd", row.raw)} if row.problem else _cells(row.values),
+            cells=_cells(row.values) if row.values else {"audio": _SURROGATE.sub("\ufffd", row.raw)},
         )
 
     def _audio(self, name: str) -> AudioSource:
         return ListedSource(name, self._root, confined=not self._allow_outside)
-
-
-class Refused(AudioSource):
-    """The audio of a row that is wrong: it can't be read, and its error is the row's."""
-
-    def __init__(self, where: str, problems: list[tuple[str, str]]) -> None:
-        super().__init__(filename=where, content_type=None)
-        self.problems = problems
-        """Columns and their problems; the column is empty where the row is wrong as a whole."""
-
-    def reading(self, pool: ReadPool) -> Reading:  # noqa: ARG002 - there is nothing to read
-        column, problem = self.problems[0]
-        raise InvalidUploadError(column or "manifest", problem if column else f"{self.filename} {problem}")
 
 
 def _path(name: str, path: object) -> str:
@@ -217,15 +208,15 @@ def _path(name: str, path: object) -> str:
     return os.fsdecode(cast("os.PathLike[str]", path))
 
 
-def _problem(value: object) -> str:
-    """Return what keeps a value from being text, or an empty string."""
+def _problem(value: object) -> tuple[str, str] | None:
+    """Return what keeps a value from being text: the rule, and why; or None."""
     if value is None:
-        return "is missing"
+        return "missing", "is missing"
     if not isinstance(value, str):
-        return f"must be text, not {_kind_of(value)}"
+        return "type", f"must be text, not {_kind_of(value)}"
     if "\0" in value:
-        return "has a NUL character"
-    return "has a lone surrogate, which UTF-8 can't carry" if _SURROGATE.search(value) else ""
+        return "text", "has a NUL character"
+    return ("text", "has a lone surrogate, which UTF-8 can't carry") if _SURROGATE.search(value) else None
 
 
 def _kind_of(value: object) -> str:
@@ -240,23 +231,36 @@ def _kind_of(value: object) -> str:
             return f"a {type(value).__name__} ({value!s:.40})"
 
 
-def _no_path(audio: str) -> str:
-    """Return what keeps a text from being a path, or an empty string."""
+def _no_path(audio: str) -> tuple[str, str] | None:
+    """Return what keeps a text from being a path: the rule, and why; or None."""
     if not audio:
-        return "is empty; it must be the path of a recording"
-    return "is a URL: download it first, and put the path of the file here" if _URL.match(audio) else ""
+        return "empty", "is empty; it must be the path of a recording"
+    if _URL.match(audio):
+        return "source", "is a URL: download it first, and put the path of the file here"
+    return None
 
 
 def _cells(values: Mapping[str, object]) -> dict[str, str]:
     """Return what a row has as text that can be written; a transcript is never made of anything else."""
     cells: dict[str, str] = {}
+    odd: list[str] = []
     for name, value in values.items():
-        if isinstance(value, str):
-            text = value
-        elif name not in {*NEEDED, *OPTIONAL} and isinstance(value, bool | int | float | list | dict):
-            text = json.dumps(value, ensure_ascii=False)
-        else:
-            continue
-        if not _SURROGATE.search(name + text):
-            cells[name] = text
+        if isinstance(value, str) and name and not _SURROGATE.search(name + value):
+            cells[name] = value
+        elif name not in _KNOWN:
+            text = _SURROGATE.sub("\ufffd", _as_text(value))
+            if name:
+                cells[_SURROGATE.sub("\ufffd", name)] = text
+            else:
+                odd.append(text)
+        elif value is not None:
+            odd.append(f"{name}: {json.dumps(value, default=str)}")
+    if odd:
+        cells[""] = "; ".join(odd)
     return cells
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    return "" if value is None else json.dumps(value, ensure_ascii=False)

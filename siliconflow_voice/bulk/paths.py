@@ -83,7 +83,9 @@ class _ListedReading(PathReading):
         # Before it is looked for: whether a file exists outside is not for whoever wrote the manifest.
         if not real.is_relative_to(root):
             raise InvalidUploadError(
-                "audio", f"{self._name} leads out of the folder {self._root}; allow_outside permits that"
+                "audio",
+                f"{self._name} leads out of the folder {self._root}; allow_outside permits that",
+                rule="outside",
             )
         return _open_beneath(root, real.relative_to(root).parts) if _DESCENDS else os.open(real, OPEN)
 

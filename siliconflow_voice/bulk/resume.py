@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import secrets
 import time
 from array import array
 from collections import defaultdict
 from collections.abc import Collection, Iterable
-from math import inf
 from pathlib import Path
 
 from attrs import define, field, frozen
 
 from siliconflow_voice.bulk.sqlite import SQLiteJournal
-from siliconflow_voice.bulk.store import LastRun, Record
+from siliconflow_voice.bulk.store import BEAT, LastRun, Record
+from siliconflow_voice.calls.events import SettleEvent
+from siliconflow_voice.calls.history import guarded
 from siliconflow_voice.errors import JournalError
 from siliconflow_voice.models import Voice
 from siliconflow_voice.threads import OwnThread
@@ -23,6 +25,8 @@ from siliconflow_voice.uploads.recovery import Likeness, likeness
 from siliconflow_voice.uploads.uploader import Uploader
 
 __all__ = ["Listed", "Resumption", "old_ones", "resolve", "resume"]
+
+logger = logging.getLogger("siliconflow_voice")
 
 
 @define(eq=False)
@@ -77,8 +81,8 @@ async def resume(journal: SQLiteJournal, uploader: Uploader, *, settle: float) -
     Args:
         journal: Open, and this run's.
         uploader: Of the client.
-        settle: Seconds to wait, after the last run's end, before an upload that is missing from the voice
-            list counts as not stored.
+        settle: Seconds that have to be over since the last run's end, before an upload that is missing from
+            the voice list counts as not stored.
 
     Raises:
         JournalError: It is another account's, or can't be used.
@@ -89,11 +93,7 @@ async def resume(journal: SQLiteJournal, uploader: Uploader, *, settle: float) -
     if last is not None and last.address != address:
         raise JournalError(f"The journal {journal.path} records uploads to {last.address}, not to {address}")
     unknown = await journal.unknown()
-    if unknown:
-        # They were begun at the latest then, and could be under way until the deadline of that run. The clock
-        # is that on the wall, since it was another process; one that was set back makes it wait no longer.
-        over = max(record.at for record in unknown) + (inf if last is None else last.deadline)
-        await asyncio.sleep(min(settle, max(0.0, over + settle - time.time())))
+    await _let_settle(journal.path, uploader, unknown, last, settle)
     names = frozenset(record.custom_name for record in unknown)
     listed = Listed(names)
     voices = await uploader.list_voices(uploader.until(), listed.keep)
@@ -101,7 +101,6 @@ async def resume(journal: SQLiteJournal, uploader: Uploader, *, settle: float) -
         _check_account(journal.path, await journal.any_uri(), len(unknown), listed.accounts)
     others = await journal.uris_of(names)
     salt = secrets.token_bytes(16)
-    deadline = uploader.settings.retry.deadline
     with OwnThread("resume") as thread:
         uris = [voice.uri for voice in voices]
         old = await thread.run(old_ones, b"" if last is None else last.before, uris)
@@ -111,7 +110,7 @@ async def resume(journal: SQLiteJournal, uploader: Uploader, *, settle: float) -
         still_open = [voice.uri for several in resumption.ambiguous.values() for voice in several]
         before = await thread.run(listed.before, still_open)
     await journal.begin_run(
-        LastRun(address, salt, _fingerprint(key, salt), inf if deadline is None else deadline, before),
+        LastRun(address, salt, _fingerprint(key, salt), time.time() + BEAT, before),
         found={upload: voice.uri for upload, voice in resumption.found.items()},
         absent=resumption.absent,
     )
@@ -120,6 +119,24 @@ async def resume(journal: SQLiteJournal, uploader: Uploader, *, settle: float) -
     if not uploader.known.busy:
         uploader.known.learn(listed.known)
     return resumption
+
+
+async def _let_settle(
+    path: Path, uploader: Uploader, unknown: Collection[Record], last: LastRun | None, settle: float
+) -> None:
+    """Wait until the service must be done with what the last run had under way as it ended."""
+    if not unknown:
+        return
+    # The clock is that on the wall, since it was another process; one that was set back makes this wait for
+    # *settle*, and no longer.
+    over = max([record.at for record in unknown] + ([] if last is None else [last.alive_at]))
+    seconds = min(settle, max(0.0, over + settle - time.time()))
+    if seconds:
+        logger.info("%s: waits %.2f s for %d unknown uploads of the last run", path, seconds, len(unknown))
+        if (on_event := uploader.settings.on_event) is not None:
+            number = next(uploader.engine.numbers)
+            guarded(on_event, SettleEvent(number, "upload_many", str(path), seconds, len(unknown)))
+        await asyncio.sleep(seconds)
 
 
 def resolve(unknown: Collection[Record], candidates: Iterable[Voice]) -> Resumption:

@@ -42,7 +42,7 @@ class Row:
     raw: str
     """As it is in the file; only its first line, where the row's end is not known."""
     values: Mapping[str, object] = field(factory=dict[str, object])
-    """By column; empty, where they can't be told apart."""
+    """By column, and under an empty name what has no column; none, where they can't be told apart."""
     problem: str = ""
     """What is wrong with it as a whole: ``has …``, ``is …``."""
     decoded: bool = True
@@ -111,8 +111,13 @@ class _Table:
                 continue
             if not names:
                 names = _header(self.path, self._row(problem, {}), cells)
-                continue
-            yield self._row(problem or _problem_of(names, cells, separator), _by_column(names, cells))
+            elif problem:
+                yield self._row(problem, {})
+            else:
+                values = _by_column(names, cells)
+                if surplus := _surplus(names, cells):
+                    values[""] = separator.join(surplus)
+                yield self._row(_problem_of(names, cells, surplus, separator), values)
 
     def json(self) -> Generator[Row, None, bool]:
         """Yield the rows of a JSON Lines file; return whether there was one."""
@@ -142,10 +147,14 @@ class _Table:
         decoded = UNDECODABLE not in raw
         if not decoded:
             self._undecodable = self._undecodable or _undecodable(self.lines)
-            raw, problem = raw.replace(UNDECODABLE, "\ufffd"), self._undecodable
+            raw, problem, values = raw.replace(UNDECODABLE, "\ufffd"), self._undecodable, dict[str, object]()
         if CUT in raw:
-            raw, problem = raw.replace(CUT, ""), f"has more than {MOST:,} characters"
-        return Row(line, raw.rstrip("\r\n"), {} if problem else values, problem, decoded)
+            raw, problem, values = (
+                raw.replace(CUT, ""),
+                f"has more than {MOST:,} characters",
+                dict[str, object](),
+            )
+        return Row(line, raw.rstrip("\r\n"), values, problem, decoded)
 
 
 def _rows_of_sheet(path: str, sheets: Iterable[Sheet]) -> Generator[Row, None, bool]:
@@ -179,6 +188,10 @@ def _rows_of_sheet(path: str, sheets: Iterable[Sheet]) -> Generator[Row, None, b
 def _sheet_row(row: _Cells, names: Sequence[str] = ()) -> Row:
     line, cells = row
     values = {name: _cell(name, cell) for name, cell in _by_column(names, cells).items()}
+    for column, (cell, name) in enumerate(zip_longest(cells, names, fillvalue=""), 1):
+        # Beside a table, Excel's users take notes.
+        if not name and trim(str(cell)):
+            values[f"column {column}"] = str(cell)
     return Row(line, "\t".join(map(str, cells)), values)
 
 
@@ -210,7 +223,21 @@ def _header(path: str, row: Row, cells: Sequence[object]) -> list[str]:
         problem = problem or f"has {_columns(double)} more than once"
     if problem:
         raise InvalidUploadError("manifest", f"{path} line {row.line} {problem}")
-    return names
+    return _apart(names)
+
+
+def _apart(names: Iterable[str]) -> list[str]:
+    """Return names that differ, but for empty ones: a column of a manifest's own may be there twice."""
+    apart: dict[str, None] = {}
+    result: list[str] = []
+    for name in names:
+        number, other = 1, name
+        while other and other in apart:
+            number += 1
+            other = f"{name} ({number})"
+        apart[other] = None
+        result.append(other)
+    return result
 
 
 def _names(cells: Sequence[object]) -> list[str]:
@@ -231,15 +258,21 @@ def _split(line: str, separator: str) -> list[str]:
         return []
 
 
-def _problem_of(names: list[str], cells: list[str], separator: str) -> str:
+def _surplus(names: list[str], cells: list[str]) -> list[str]:
+    """Return the cells that have something in them, and no column."""
+    if len(cells) == len(names) and all(names):
+        return []
+    return [cell for cell, name in zip_longest(cells, names, fillvalue="") if not name and trim(cell)]
+
+
+def _problem_of(names: list[str], cells: list[str], surplus: list[str], separator: str) -> str:
     """Return what keeps a row's cells from being told apart, or an empty string.
 
     Missing cells at the end are empty, if those that are needed are there; surplus ones must be.
     """
-    if len(cells) == len(names) and all(names):
+    if len(cells) >= len(names) and not surplus:
         return ""
     missing = [name for name in NEEDED if names.index(name) >= len(cells)]
-    surplus = [cell for cell, name in zip_longest(cells, names, fillvalue="") if not name and trim(cell)]
     counts = f"has {len(cells)} cell{'s' * (len(cells) != 1)}, and the header has {len(names)}"
     if missing:
         return f"{counts}: {_columns(missing)} {'are' if len(missing) > 1 else 'is'} missing"

@@ -52,8 +52,8 @@ def upload_many(
         concurrency: How many are worked on at once, outcomes that were not consumed yet included. The
             client's throttle decides how many are sent.
         journal: A :class:`Journal` that is open, or a path for one that is this run's alone.
-        settle: Seconds to wait, when resuming, before an upload that is missing from the voice list is sent
-            again.
+        settle: Seconds that have to be over since the last run's end, before an upload of that run which is
+            missing from the voice list is sent again. A wait for that is a :class:`SettleEvent`.
 
     Raises:
         SiliconFlowError: What stops the run; before anything is sent, if the account can't be listed for a
@@ -89,7 +89,7 @@ async def _outcomes(
         else:
             if not isinstance(journal, Journal):
                 journal = await stack.enter_async_context(Journal(journal))
-            claimed = stack.enter_context(journal.claim())
+            claimed = await stack.enter_async_context(journal.claim())
             journaling = Journaling(claimed, await resume(claimed, uploader, settle=settle))
         window, deadline = client.throttle.window, uploader.settings.retry.deadline
         hurried = deadline is not None and deadline < window

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
-from siliconflow_voice.bulk.store import Entry, LastRun, Record, Store
+from siliconflow_voice.bulk.store import BEAT, Entry, LastRun, Record, Store
 from siliconflow_voice.errors import APIStatusError, JournalError, SiliconFlowError
 from siliconflow_voice.models import Failure, Voice
 
@@ -67,8 +67,15 @@ class SQLiteJournal:
         return await self.transact(Store.last_run)
 
     async def begin_run(self, run: LastRun, found: Mapping[bytes, str], absent: Iterable[bytes]) -> None:
-        """Record a run's beginning, with the uris of the unknown uploads that were found, and the others."""
+        """Record a run's beginning, with the uris of the unknown uploads that were found, and the others.
+
+        From then on, it is recorded every second that the run goes on, up to :meth:`end_run`.
+        """
         await self.transact(partial(Store.begin_run, run=run, found=found, absent=absent))
+
+    async def end_run(self) -> None:
+        """Record that the run has ended, if one was begun."""
+        await self.transact(Store.end_run)
 
     async def unknown(self) -> list[Record]:
         """Return the uploads that were begun and whose end was not recorded."""
@@ -131,6 +138,10 @@ class SQLiteJournal:
         """Return up to *size* records whose number is above *after*, in order, each with its number."""
         return await self.transact(partial(Store.page, after=after, size=size))
 
+    async def superseded(self, after: int, size: int) -> list[tuple[int, Record, str]]:
+        """Return a page, as :meth:`page` does, of the uploads that later ones replaced, and these uris."""
+        return await self.transact(partial(Store.superseded, after=after, size=size))
+
     async def decide(self, sha256: str, custom_name: str, uri: str | None) -> bool:
         """Record what became of an upload that is unknown; return whether there was one."""
         return await self.transact(partial(Store.decide, sha256=sha256, custom_name=custom_name, uri=uri))
@@ -170,8 +181,8 @@ class SQLiteJournal:
         """Carry out orders up to the one to end; return what failed, or None."""
         goes_on = True
         while goes_on:
-            orders = self._next_orders()
-            goes_on = orders[-1] is not None
+            orders = self._next_orders(BEAT if store.running else None)
+            goes_on = not orders or orders[-1] is not None
             failure = self._carry_out(store, [order for order in orders if order is not None])
             if failure is not None:
                 # The rest may depend on what was not written.
@@ -185,21 +196,23 @@ class SQLiteJournal:
         while (order := self._orders.get()) is not None:
             self._answer([(order[1], None, self._again(failure))])
 
-    def _next_orders(self) -> list[_Order | None]:
-        """Wait for an order, and return it with those behind it, up to the one to end."""
-        orders = [self._orders.get()]
+    def _next_orders(self, timeout: float | None) -> list[_Order | None]:
+        """Wait for an order, and return it with those behind it, up to the one to end; or none, in time."""
+        orders: list[_Order | None] = []
         with suppress(queue.Empty):
+            orders.append(self._orders.get(timeout=timeout))
             while orders[-1] is not None and len(orders) < _MOST_AT_ONCE:
                 orders.append(self._orders.get_nowait())
         return orders
 
     def _carry_out(self, store: Store, orders: list[_Order]) -> Exception | None:
-        if not orders:
+        if not orders and not store.running:
             return None
         results: list[_Result]
         try:
             with store.transaction():
                 results = [(order, operation(store), None) for operation, order in orders]
+                store.beat()
         except Exception as error:  # noqa: BLE001 - raised to all waiting callers
             self._answer([(order, None, self._again(error)) for _, order in orders])
             return error

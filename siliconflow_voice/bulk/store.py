@@ -16,7 +16,10 @@ from attrs import Factory, define, field, fields, frozen
 from siliconflow_voice.bulk.journal_file import Files, check_files, connect, journal_errors
 from siliconflow_voice.errors import JournalError
 
-__all__ = ["Entry", "LastRun", "Record", "State", "Store"]
+__all__ = ["BEAT", "Entry", "LastRun", "Record", "State", "Store"]
+
+BEAT = 1.0
+"""Seconds between two records of a run that goes on."""
 
 State: TypeAlias = Literal["pending", "unknown", "uploaded", "recovered", "failed"]
 
@@ -48,6 +51,36 @@ ON CONFLICT (key) DO UPDATE SET state = excluded.state, audio = excluded.audio, 
 WHERE uploads.uri IS NULL
 """
 
+
+# By name, or by recording where the text is another. First which of these there are several of: they are few,
+# and to sort all rows takes long.
+_SUPERSEDED = f"""
+WITH
+    names AS (
+        SELECT model, custom_name FROM uploads WHERE uri IS NOT NULL GROUP BY 1, 2 HAVING count(*) > 1
+    ),
+    recordings AS (
+        SELECT model, audio, sha256 FROM uploads WHERE uri IS NOT NULL GROUP BY 1, 2, 3
+        HAVING min(text) != max(text)
+    ),
+    voices AS (
+        SELECT * FROM uploads WHERE uri IS NOT NULL AND (
+            (model, custom_name) IN names OR (model, audio, sha256) IN recordings
+        )
+    )
+SELECT id, {_COLUMNS}, CASE WHEN newest != uri THEN newest ELSE corrected END FROM (
+    SELECT
+        *,
+        first_value(uri) OVER by_name AS newest,
+        first_value(uri) OVER by_audio AS corrected,
+        first_value(text) OVER by_audio AS corrected_text
+    FROM voices
+    WINDOW
+        by_name AS (PARTITION BY model, custom_name ORDER BY at DESC, id DESC),
+        by_audio AS (PARTITION BY model, audio, sha256 ORDER BY at DESC, id DESC)
+)
+WHERE id > ? AND (newest != uri OR corrected_text != text) ORDER BY id LIMIT ?
+"""  # noqa: S608 - our own names
 
 # SQLite keeps any value in any column: only a damaged or a forged file has others than these.
 _WRONG = """
@@ -111,17 +144,17 @@ class LastRun:
     salt: bytes = field(repr=False)
     fingerprint: bytes = field(repr=False)
     """Of the key, with the salt."""
-    deadline: float
-    """Seconds for which an upload could be under way; infinite, where nothing bounds that."""
+    alive_at: float
+    """Seconds since 1970: when it ended, or, if it was killed, up to a second after that."""
     before: bytes = field(repr=False)
     """The uris that the account had when that run began, as hashes."""
 
 
-_FACTS: dict[str, type | tuple[type, ...]] = {
+_FACTS: dict[str, type] = {
     "address": str,
     "salt": bytes,
     "fingerprint": bytes,
-    "deadline": (float, int),
+    "alive_at": float,
     "before": bytes,
 }
 
@@ -133,6 +166,13 @@ class Store:
     path: Path
     _connection: sqlite3.Connection
     _files: Files = field(factory=dict[str, Any])
+    _alive_at: float | None = field(default=None, init=False)
+    """What is recorded of the run that goes on, or None if there is none."""
+
+    @property
+    def running(self) -> bool:
+        """Whether a run goes on, which is to be recorded about every second: one that is killed can't."""
+        return self._alive_at is not None
 
     @classmethod
     def open(cls, path: Path) -> Store:
@@ -179,7 +219,7 @@ class Store:
         return LastRun(**facts)
 
     def begin_run(self, run: LastRun, found: Mapping[bytes, str], absent: Iterable[bytes]) -> None:
-        """Record a run's beginning, and what became of the unknown uploads.
+        """Record a run's beginning, and what became of the unknown uploads; it goes on until it is ended.
 
         Args:
             run: What the next run is left.
@@ -195,6 +235,24 @@ class Store:
             )
         facts = [(attribute.name, getattr(run, attribute.name)) for attribute in fields(LastRun)]
         self._connection.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", facts)
+        self._alive_at = run.alive_at
+
+    def beat(self) -> None:
+        """Record that the run goes on, if one does, and that was not recorded for a second."""
+        until = time.time() + BEAT
+        # A clock that was set back is followed too.
+        if self._alive_at is not None and abs(until - self._alive_at) >= BEAT:
+            self._record_alive(until)
+
+    def end_run(self) -> None:
+        """Record that the run has ended, if one goes on."""
+        if self._alive_at is not None:
+            self._record_alive(time.time())
+            self._alive_at = None
+
+    def _record_alive(self, at: float) -> None:
+        self._alive_at = at
+        self._connection.execute("UPDATE facts SET value = ? WHERE name = 'alive_at'", (at,))
 
     def find(self, key: bytes) -> Record | None:
         """Return what is known of an upload, or None."""
@@ -229,6 +287,15 @@ class Store:
             (after, size),
         )
         return [(row[0], Record(*row[1:])) for row in rows]
+
+    def superseded(self, after: int, size: int) -> list[tuple[int, Record, str]]:
+        """Return a page, as :meth:`page` does, of what has a voice and was replaced by a later upload's.
+
+        Each also has the later upload's uri. That is one of the same model and name; or of the same model,
+        audio and digest, with another text.
+        """
+        rows = self._connection.execute(_SUPERSEDED, (after, size))
+        return [(row[0], Record(*row[1:-1]), row[-1]) for row in rows]
 
     def intend(self, entry: Entry) -> None:
         """Record that an upload is about to be sent."""

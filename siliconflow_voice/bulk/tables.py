@@ -13,10 +13,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Literal, TypeAlias
 
+from siliconflow_voice.audio.files import kind_of
+
 __all__ = ["TableFormat", "TableWriter", "is_table_of", "part_of", "table_format", "write_anew"]
 
 TableFormat: TypeAlias = Literal["csv", "jsonl"]
 _FORMATS: dict[str, TableFormat] = {"csv": "csv", "jsonl": "jsonl"}
+
+_LONGEST_HEADER = 100_000
 
 # Excel reads a CSV file as UTF-8 only if it begins with this.
 _MARK = "\ufeff"
@@ -34,8 +38,8 @@ def part_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.part")
 
 
-def is_table_of(path: Path, columns: Sequence[str]) -> bool:
-    """Return whether a file is a CSV table of these columns, as written here; a link or a FIFO never is.
+def is_table_of(path: Path, *, first: Sequence[str], last: Sequence[str]) -> bool:
+    """Return whether a file is a CSV table with these columns first and last; a link or a FIFO never is.
 
     Raises:
         OSError: It is there, and can't be read.
@@ -45,7 +49,8 @@ def is_table_of(path: Path, columns: Sequence[str]) -> bool:
             return False
         # O_NONBLOCK, or a FIFO that took its place meanwhile would hold this up.
         with open(path, encoding="utf-8-sig", errors="replace", opener=_open_unlinked) as file:
-            return file.readline(1000).rstrip("\n") == ",".join(columns)
+            header = next(csv.reader([file.readline(_LONGEST_HEADER)]), list[str]())
+            return header[: len(first)] == list(first) and header[-len(last) :] == list(last)
     except FileNotFoundError:
         return False
 
@@ -65,6 +70,17 @@ def write_anew(path: Path, text: str) -> None:
     with part.open("x", encoding="utf-8", newline="") as file:
         file.write(text)
     part.replace(path)
+
+
+def _check_replaceable(path: Path) -> None:
+    """Refuse what is there and not a file; a link is replaced, but not where it leads to such a thing."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # a directory is never replaced by a file
+        reason = f"it is {kind_of(mode)}, not a regular file; write to another path"
+        raise FileExistsError(errno.EEXIST, reason, str(path))
 
 
 def _as_is(cell: object) -> object:
@@ -119,12 +135,14 @@ class TableWriter:
         """Create the part file, with the header of a CSV table, unless that is done.
 
         Raises:
-            OSError: It can't be created, or the table was discarded.
+            OSError: It can't be created, the table was discarded, or what is in its place is not a file, such
+                as a FIFO or a device, at which a reader may wait: that is not replaced.
         """
         with self._lock:
             if self._discarded:
                 raise OSError(errno.ECANCELED, os.strerror(errno.ECANCELED), str(self.path))
             if self._file is None:
+                _check_replaceable(self.path)
                 # Not opened as it is: it may be a link to elsewhere, or another writer's that is still there.
                 self._part.unlink(missing_ok=True)
                 # What UTF-8 can't carry, such as parts of a path that is not text, is escaped.

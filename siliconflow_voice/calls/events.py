@@ -9,7 +9,7 @@ from attrs import frozen
 from siliconflow_voice.errors import SiliconFlowError
 from siliconflow_voice.models import Attempt
 
-__all__ = ["AttemptEvent", "Event", "OutcomeEvent", "QueueEvent", "WaitEvent"]
+__all__ = ["AttemptEvent", "Event", "OutcomeEvent", "QueueEvent", "SettleEvent", "WaitEvent"]
 
 
 @frozen
@@ -64,4 +64,20 @@ class OutcomeEvent:
     """The error that the call raised, or None if it succeeded."""
 
 
-Event: TypeAlias = "AttemptEvent | QueueEvent | WaitEvent | OutcomeEvent"
+@frozen
+class SettleEvent:
+    """A bulk run waits before it looks for uploads of the last run: the service may still be storing them."""
+
+    call: int
+    """A number of its own, as if it were a call."""
+    operation: str
+    """``upload_many``."""
+    subject: str
+    """The journal."""
+    seconds: float
+    """What is left of ``settle`` since that run's end."""
+    uploads: int
+    """How many uploads of unknown result that run left."""
+
+
+Event: TypeAlias = "AttemptEvent | QueueEvent | WaitEvent | OutcomeEvent | SettleEvent"

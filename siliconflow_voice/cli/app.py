@@ -16,6 +16,7 @@ from siliconflow_voice.cli.journal import journal
 from siliconflow_voice.cli.prepare import prepare
 from siliconflow_voice.cli.serve import serve
 from siliconflow_voice.cli.terminal import open_closed_streams, print_error
+from siliconflow_voice.cli.wording import in_options
 from siliconflow_voice.errors import ConfigurationError, InvalidUploadError, SiliconFlowError
 from siliconflow_voice.version import __version__
 
@@ -59,10 +60,10 @@ async def execute(arguments: Sequence[str]) -> int:
         if iscoroutine(result):
             result = await result
     except (ConfigurationError, InvalidUploadError) as error:
-        print_error(str(error))
+        print_error(in_options(str(error)))
         return BAD_USAGE
     except SiliconFlowError as error:
-        print_error(str(error))
+        print_error(in_options(str(error)))
         return STOPPED
     return result if isinstance(result, int) else 0
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import nullcontext
+from contextlib import aclosing, nullcontext
 from pathlib import Path
 from typing import Annotated
 
-from attrs import asdict, frozen
+from attrs import asdict, evolve, frozen
 from cyclopts import Group, Parameter
 from cyclopts.validators import Number
 
 from siliconflow_voice.api.requests import Encoding
-from siliconflow_voice.bulk.checking import CheckReport, Problem, check_manifest
+from siliconflow_voice.bulk.checking import CheckReport
 from siliconflow_voice.bulk.manifest import Manifest
 from siliconflow_voice.cli.exits import ALL_DONE, SOME_FAILED, Interruption
 from siliconflow_voice.cli.files import Files
@@ -29,6 +29,7 @@ from siliconflow_voice.cli.terminal import (
     is_watched,
     shortened,
 )
+from siliconflow_voice.cli.wording import in_options
 from siliconflow_voice.throttle.throttle import Throttle
 from siliconflow_voice.uploads.values import DEFAULT_MODEL
 
@@ -123,7 +124,7 @@ async def bulk(
     json
         Print one JSON object per outcome and one at the end, for programs (default: off).
     settle
-        Seconds to wait, when resuming, before an upload that is missing from the voice list is sent again.
+        Seconds after the end of the run before until an upload of it that the voice list lacks is sent again.
     files
         What it writes.
     rows
@@ -144,8 +145,8 @@ async def bulk(
     outputs = Outputs(results=files.results, failures=failures, columns=source.columns)
     stats, interruption = Stats(total), Interruption()
     progress = progress_on(stdout, stats, manifest, failures=failures, as_json=json)
-    client = connection.client(throttle=limits.throttle(), on_event=stats.event)
     run = Run(source, outputs, stats, progress, stdout, interruption)
+    client = connection.client(throttle=limits.throttle(), on_event=run.event)
     with interruption.at_signals():
         async with client:
             ended = await run.carry_out(client, journal, concurrency=2 * limits.concurrency, settle=settle)
@@ -162,19 +163,20 @@ async def _check(
         SiliconFlowError: There is no room for temporary files, or standard output can't be written.
     """
     console = stdout.console()
-
-    def show(problem: Problem) -> None:
-        if as_json:
-            stdout.event("problem", **asdict(problem))
-        else:
-            console.print(shortened(str(problem)), soft_wrap=True)
-        if failure := stdout.failure():
-            raise failure
-
+    check = manifest.check()
     watched = is_watched(console) and not as_json
     with console.status("Checking all rows and recordings …") if watched else nullcontext():
-        report = await check_manifest(manifest, on_problem=show)
-    seconds = None if requests_per_minute is None else report.rows / requests_per_minute * 60
+        async with aclosing(aiter(check)) as problems:
+            async for found in problems:
+                problem = evolve(found, reason=in_options(found.reason))
+                if as_json:
+                    stdout.event("problem", **asdict(problem))
+                else:
+                    console.print(shortened(str(problem)), soft_wrap=True)
+                if failure := stdout.failure():
+                    raise failure
+    report = check.report
+    seconds = None if requests_per_minute is None else report.upload_seconds(requests_per_minute)
     if as_json:
         stdout.event("checked", **asdict(report), seconds_at_this_rate=seconds)
     else:

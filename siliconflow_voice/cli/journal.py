@@ -70,6 +70,33 @@ async def records(file: Path, /, *, state: str | None = None, json: Flag = False
 
 
 @journal.command
+async def superseded(file: Path, /, *, json: Flag = False) -> int:
+    """List the voices that a later upload replaced: name, uri, the later uri, and audio.
+
+    The later one has the same model and name, or is the same recording with another text. Nothing is deleted:
+    check that a voice is not wanted, pass its uri to `siliconflow-voice delete`, and to `journal forget`.
+
+    Parameters
+    ----------
+    file
+        The journal, such as voices.journal.
+    json
+        Print one JSON object per voice, for programs (default: off).
+    """
+    stdout = Stdout()
+    async with _existing(file) as opened:
+        async for record in opened.superseded():
+            if json:
+                stdout.event("superseded", **record)
+            else:
+                parts = [str(record[name]) for name in ("custom_name", "uri", "superseded_by", "audio")]
+                stdout.write("  ".join(shortened(part, 200) for part in parts) + "\n")
+            if stdout.error is not None:
+                break
+    return _written(stdout)
+
+
+@journal.command
 async def export(file: Path, target: Path, /) -> int:
     """Write all uploads of a journal to a .csv or .jsonl file.
 

@@ -9,9 +9,10 @@ from typing import Any, cast
 
 from attrs import frozen
 
-from siliconflow_voice.bulk.manifest import ManifestUpload
+from siliconflow_voice.bulk.listed import ManifestUpload
 from siliconflow_voice.bulk.tables import TableWriter, is_table_of, table_format
 from siliconflow_voice.cli.terminal import shortened
+from siliconflow_voice.cli.wording import in_options
 from siliconflow_voice.errors import APIStatusError, ConfigurationError, SiliconFlowError
 from siliconflow_voice.uploads.values import UploadOutcome
 
@@ -22,7 +23,8 @@ _COLUMNS = [
     *("status", "uri", "error", "attempts", "trace_id", "bytes"),
 ]
 _MANIFEST = ["audio", "custom_name", "text", "model", "encoding"]
-_ADDED = ["line", "error"]
+# Not "line" and "error": a manifest may well have such columns of its own.
+_ADDED = ["failed_line", "failed_error"]
 # So many failures are kept for the report.
 _SAMPLE = 200
 
@@ -39,7 +41,7 @@ def as_row(outcome: UploadOutcome) -> dict[str, Any]:
         "model": upload.model,
         "status": outcome.status,
         "uri": voice.uri if voice is not None else None,
-        "error": str(error) if error is not None else None,
+        "error": in_options(str(error)) if error is not None else None,
         "attempts": sum(len(source.attempts) for source in (voice, error) if source is not None),
         "trace_id": voice.trace_id if voice is not None else trace_id,
         "bytes": outcome.size,
@@ -111,7 +113,7 @@ class Outputs:
                 self.sample.append(FailedRow.of(outcome))
             # As the row was written, an empty model for the default included.
             cells = cast("ManifestUpload", outcome.upload).cells
-            self._add(self._failures, {**cells, "line": row["line"], "error": row["error"]})
+            self._add(self._failures, {**cells, "failed_line": row["line"], "failed_error": row["error"]})
 
     def close(self, *, complete: bool) -> None:
         """Finish the tables; what goes wrong is in :attr:`error`.
@@ -126,7 +128,7 @@ class Outputs:
                     table.commit()
         if complete and not self._failures.committed:
             with self._writing(self._failures):
-                if is_table_of(self._failures.path, self._columns):
+                if is_table_of(self._failures.path, first=_MANIFEST, last=_ADDED):
                     self._failures.path.unlink()
 
     def _add(self, table: TableWriter, row: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from siliconflow_voice.calls.events import SettleEvent
 from siliconflow_voice.cli.outputs import FailedRow, as_row
 from siliconflow_voice.cli.stats import STATUSES, Stats, ThrottleState
 from siliconflow_voice.cli.terminal import Stdout, format_bytes, format_duration, is_watched, shortened
@@ -27,6 +28,9 @@ _GAP = 3
 
 class Progress(Protocol):
     """What shows a run."""
+
+    def settle(self, event: SettleEvent) -> None:
+        """Show that the run waits before it begins."""
 
     def outcome(self, outcome: UploadOutcome) -> None:
         """Show an outcome."""
@@ -93,6 +97,9 @@ class LogProgress:
     def showing(self) -> Generator[None, None, None]:
         yield
 
+    def settle(self, event: SettleEvent) -> None:
+        self.console.print(_settling(event), soft_wrap=True)
+
     def outcome(self, outcome: UploadOutcome) -> None:
         self.failures.show(outcome)
 
@@ -134,6 +141,9 @@ class LiveProgress:
         with self._live:
             yield
 
+    def settle(self, event: SettleEvent) -> None:
+        self.console.print(_settling(event), soft_wrap=True)
+
     def outcome(self, outcome: UploadOutcome) -> None:
         self.failures.show(outcome)
 
@@ -162,11 +172,22 @@ class JsonProgress:
     def showing(self) -> Generator[None, None, None]:
         yield
 
+    def settle(self, event: SettleEvent) -> None:
+        self.stdout.event("settle", seconds=event.seconds, uploads=event.uploads)
+
     def outcome(self, outcome: UploadOutcome) -> None:
         self.stdout.event("outcome", **as_row(outcome))
 
     def refresh(self, state: ThrottleState) -> None:
         pass
+
+
+def _settling(event: SettleEvent) -> str:
+    uploads = "1 upload" if event.uploads == 1 else f"{event.uploads:,} uploads"
+    return (
+        f"Waiting {event.seconds:.0f} s (--settle) before looking for {uploads} whose result the last run "
+        f"did not learn."
+    )
 
 
 def _bar(stats: Stats, title: str, *, ascii_only: bool) -> Iterable[Text]:
@@ -189,6 +210,9 @@ def _statuses(stats: Stats) -> Iterable[Text]:
 
 def _traffic(stats: Stats, state: ThrottleState) -> Iterable[tuple[str, str]]:
     """Yield what is under way and what holds it back, with its style."""
+    if not state.begun and stats.settling:
+        yield f"waiting {stats.settling:.0f} s for the uploads of the last run", "yellow"
+        return
     if not state.begun:
         yield "checking the recordings, the journal and the account", "dim"
         return

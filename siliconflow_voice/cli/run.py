@@ -11,6 +11,7 @@ from attrs import define, field
 
 from siliconflow_voice.bulk.manifest import Manifest
 from siliconflow_voice.bulk.run import upload_many
+from siliconflow_voice.calls.events import Event, SettleEvent
 from siliconflow_voice.cli.exits import STOPPED, Exit, Interruption
 from siliconflow_voice.cli.outputs import FailedRow, Outputs
 from siliconflow_voice.cli.progress import Progress
@@ -39,6 +40,12 @@ class Run:
     stdout: Stdout
     interruption: Interruption
     _error: Exception | None = field(default=None, init=False)
+
+    def event(self, event: Event) -> None:
+        """Count an event of the client, and show it if it is the run's own."""
+        self.stats.event(event)
+        if isinstance(event, SettleEvent):
+            self.progress.settle(event)
 
     async def carry_out(self, client: VoiceClient, journal: Path, *, concurrency: int, settle: float) -> Exit:
         """Upload all, or stop early at a signal or an error that every upload would meet.
@@ -83,7 +90,8 @@ class Run:
         """Refresh what is shown, and end the run once standard output can't be written."""
         while self.stdout.error is None:
             state = throttle_state(throttle)
-            self.stats.sample(in_flight=state.in_flight, limit=state.limit)
+            opens_in = state.opens_in if state.closed else 0.0
+            self.stats.sample(in_flight=state.in_flight, limit=state.limit, opens_in=opens_in)
             self.progress.refresh(state)
             await asyncio.sleep(_REFRESH)
         self._error = self.stdout.failure()

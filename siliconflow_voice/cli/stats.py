@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 from attrs import define, field, frozen
 
-from siliconflow_voice.calls.events import AttemptEvent, Event
+from siliconflow_voice.calls.events import AttemptEvent, Event, SettleEvent
 from siliconflow_voice.models import Attempt
 from siliconflow_voice.throttle.throttle import Throttle
 from siliconflow_voice.uploads.values import Status, UploadOutcome
@@ -155,6 +155,11 @@ class Stats:
     """Of audio, of all uploads that have their voice."""
     timeline: Timeline = field(factory=Timeline, init=False)
     _limit: float | None = field(default=None, init=False)
+    _opens_in: float = field(default=0.0, init=False)
+    _ends_at: float | None = field(default=None, init=False)
+    """When all will be done, by the latest estimate."""
+    _based_on: tuple[int, float | None] | None = field(default=None, init=False)
+    _settled_at: float = field(default=0.0, init=False)
     _start: float = field(init=False)
     _recent: deque[_Sample] = field(factory=deque["_Sample"], init=False)
 
@@ -171,6 +176,11 @@ class Stats:
         """Since the beginning."""
         return self._now() - self._start
 
+    @property
+    def settling(self) -> float:
+        """Seconds until the run before has settled."""
+        return max(0.0, self._settled_at - self.seconds)
+
     def outcome(self, outcome: UploadOutcome) -> None:
         """Count an outcome."""
         self.statuses[outcome.status] += 1
@@ -178,17 +188,26 @@ class Stats:
             self.sent_bytes += outcome.size or 0
 
     def event(self, event: Event) -> None:
-        """Count an attempt of an upload."""
+        """Count an attempt of an upload, or note until when the run before settles."""
         match event:
             case AttemptEvent(operation="upload_voice", attempt=attempt):
                 kind = kind_of(attempt)
                 self.attempts[kind] += 1
                 self.timeline.at(self.seconds).attempts[kind] += 1
+            case SettleEvent(seconds=seconds):
+                self._settled_at = self.seconds + seconds
             case _:
                 pass
 
-    def sample(self, *, in_flight: int, limit: float | None) -> None:
-        """Record the throttle's state at the moment."""
+    def sample(self, *, in_flight: int, limit: float | None, opens_in: float = 0.0) -> None:
+        """Record the throttle's state at the moment.
+
+        Args:
+            in_flight: Requests.
+            limit: Requests a minute, or None where it is not known.
+            opens_in: Seconds until those that wait for quota may be sent, or 0.
+        """
+        self._opens_in = opens_in
         bucket = self.timeline.at(self.seconds)
         bucket.in_flight = max(bucket.in_flight, in_flight)
         bucket.limit = self._limit = limit
@@ -196,6 +215,7 @@ class Stats:
         self._recent.append((self.seconds, self.done - self.statuses["skipped"], self.sent_bytes))
         while self._recent[-1][0] - self._recent[0][0] > _RATE_SECONDS:
             self._recent.popleft()
+        self._estimate()
 
     def rates(self) -> tuple[float, float]:
         """Return the uploads and the bytes per second of the last minute."""
@@ -208,11 +228,27 @@ class Stats:
     def remaining(self) -> float | None:
         """Return the seconds that the rest will take, or None where that can't be estimated.
 
-        At the rate of the last minute; or at the limit, where that is less: a window begins with a burst.
+        Estimated when something is done: at the rate of the last minute, or at the limit, where that is less,
+        for a window begins with a burst. In between it is counted down, and is no less than what quota that
+        uploads wait for allows; once nothing was done for longer than that, it grows.
         """
+        rest, now = max(0, self.total - self.done), self.seconds
+        if self._ends_at is None or not rest:
+            return None if self._ends_at is None else 0.0
+        left = self._ends_at - now
+        if self._limit is not None and self._opens_in:
+            # As many as the limit may go as it opens, and the others in the windows after that.
+            left = max(left, self._opens_in + max(0.0, rest - self._limit) / self._limit * 60)
+        if left > 0:
+            return left
+        return rest * now / (self.done - self.statuses["skipped"])
+
+    def _estimate(self) -> None:
+        """Estimate the end anew, if something was done since, or the limit is another."""
         rate, _ = self.rates()
         if self._limit is not None:
             rate = min(rate, self._limit / 60)
-        if not rate:
-            return None
-        return max(0, self.total - self.done) / rate
+        based_on = (self.done, self._limit)
+        if rate and based_on != self._based_on:
+            self._based_on = based_on
+            self._ends_at = self.seconds + max(0, self.total - self.done) / rate

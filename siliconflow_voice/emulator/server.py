@@ -255,7 +255,7 @@ class Emulator:
         await asyncio.sleep(self._random.uniform(*self._latency) + late)
         if isinstance(action, DropAnswer):
             return wire.drop(wire.transport_of(request))
-        record.status, record.code = answer.status, answer.code
+        record.status, record.code, record.refused = answer.status, answer.code, answer.refuses
         trace_id = "ti_" + "".join(self._random.choices(string.ascii_lowercase + string.digits, k=20))
         match action:
             case TruncateAnswer(keep_bytes):

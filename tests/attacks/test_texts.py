@@ -15,7 +15,7 @@ import pytest
 from support.recordings import SPEECH, TEXT
 
 from siliconflow_voice import AudioSourceError, InvalidUploadError, SiliconFlowError, VoiceClient
-from siliconflow_voice.bulk.manifest import ManifestUpload
+from siliconflow_voice.bulk.listed import ManifestUpload
 from siliconflow_voice.bulk.tables import TableWriter
 from siliconflow_voice.cli.outputs import FailedRow, Outputs
 from siliconflow_voice.cli.terminal import UNPRINTABLE, Stdout, escaped

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import tracemalloc
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,16 @@ import pytest
 from support.manifests import HEADER, csv_file, json_file
 from support.recordings import MP3, SPEECH, WAV
 
-from siliconflow_voice import AudioLimits, ConfigurationError, InvalidUploadError, SiliconFlowError
+from siliconflow_voice import (
+    AudioLimits,
+    ConfigurationError,
+    InvalidUploadError,
+    SiliconFlowError,
+    VoiceClient,
+    upload_many,
+)
 from siliconflow_voice.bulk import checking
-from siliconflow_voice.bulk.checking import CheckReport, Problem, check_manifest
+from siliconflow_voice.bulk.checking import CheckReport
 from siliconflow_voice.bulk.manifest import Manifest
 
 CONVERT_IT = "convert it first, for example with `ffmpeg -i FILE out.wav`"
@@ -28,16 +36,20 @@ CONVERT = "convert it first, for example with `ffmpeg -i FILE out.wav`"
 
 
 async def problems(path: Path | Manifest, **options: Any) -> list[str]:
-    """Give what is told, in its order, and see that it was counted."""
-    told: list[Problem] = []
+    """Return what is found, in its order, and see that it was counted."""
     manifest = Manifest(path) if isinstance(path, Path) else path
-    report = await check_manifest(manifest, on_problem=told.append, **options)
-    assert report.problems == len(told)
-    return [str(problem) for problem in told]
+    check = manifest.check(**options)
+    found = [problem async for problem in check]
+    assert check.report.problems == len(found)
+    return [str(problem) for problem in found]
 
 
 async def report(path: Path) -> CheckReport:
-    return await check_manifest(Manifest(path), on_problem=lambda _: None)
+    check = Manifest(path).check()
+    assert check.report == CheckReport()
+    async for _ in check:
+        pass
+    return check.report
 
 
 async def test_what_is_right_is_added_up(tmp_path: Path) -> None:
@@ -52,6 +64,7 @@ async def test_what_is_right_is_added_up(tmp_path: Path) -> None:
     checked = await report(path)
     assert checked == CheckReport(
         rows=3,
+        wrong=0,
         problems=0,
         audio_bytes=2 * mp3 + wav,
         body_bytes=mp3 + wav + -(-mp3 // 3) * 4,
@@ -64,11 +77,11 @@ async def test_what_is_right_is_added_up(tmp_path: Path) -> None:
 async def test_audio_that_can_not_be_measured_is_counted(tmp_path: Path) -> None:
     (tmp_path / "c.bin").write_bytes(b"words")
     checked = await report(csv_file(tmp_path, "c.bin,a,text", "is-not-there,b,text"))
-    assert (checked.rows, checked.problems, checked.audio_bytes, checked.unmeasured) == (2, 2, 5, 1)
+    assert checked == CheckReport(rows=2, wrong=2, problems=2, audio_bytes=5, body_bytes=5, unmeasured=1)
 
 
 async def test_a_manifest_of_nothing_comes_to_nothing(tmp_path: Path) -> None:
-    assert await report(csv_file(tmp_path)) == CheckReport(0, 0, 0, 0, 0.0, 0)
+    assert await report(csv_file(tmp_path)) == CheckReport()
 
 
 async def test_all_that_is_wrong_with_a_row_is_told(tmp_path: Path) -> None:
@@ -87,7 +100,7 @@ async def test_all_that_is_wrong_with_a_recording_is_told(tmp_path: Path) -> Non
     limits = AudioLimits(formats=frozenset({"mp3"}), max_bytes=10, max_seconds=1)
     assert await problems(csv_file(tmp_path, "b.wav,a,text"), limits=limits) == [
         f"line 2, column audio: {name} is {name.stat().st_size:,} bytes; the limit is 10",
-        f"line 2, column audio: {name} is wav; supported: mp3; {CONVERT_IT}",
+        f"line 2, column audio: {name} is wav; supported: mp3; {CONVERT_IT.replace('out.wav', 'out.mp3')}",
         f"line 2, column audio: {name} lasts 3.6 s; the limit is 1 s",
     ]
 
@@ -180,8 +193,7 @@ async def test_rows_without_a_name_do_not_share_one(tmp_path: Path) -> None:
 async def test_problems_come_in_the_order_of_the_rows_and_doubles_last(tmp_path: Path) -> None:
     count = 3 * checking._ROWS_AT_ONCE
     rows = ["a.mp3,a,text" if number % 2 else f"is-not-there,a{number},text" for number in range(count)]
-    told: list[Problem] = []
-    await check_manifest(Manifest(csv_file(tmp_path, *rows)), on_problem=told.append)
+    told = [problem async for problem in Manifest(csv_file(tmp_path, *rows)).check()]
     missing = [line for line in range(2, count + 2) if not line % 2]
     double = [line for line in range(2, count + 2) if line % 2][1:]
     assert [problem.line for problem in told] == missing + double
@@ -202,24 +214,63 @@ async def test_a_file_that_can_not_be_read_is_an_error(tmp_path: Path) -> None:
         await report(tmp_path / "is-not-there.csv")
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"limits": {"max_bytes": 10}}, "limits must be AudioLimits or None, got dict"),
-        ({"on_problem": asyncio.sleep}, "on_problem must be a plain function, got <function sleep"),
-    ],
-)
-async def test_options_of_another_kind_are_refused(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(ConfigurationError, match=message):
-        await check_manifest(Manifest("is-not-there.csv"), **{"on_problem": print} | options)
+async def test_limits_of_another_kind_are_refused_at_once() -> None:
+    with pytest.raises(ConfigurationError, match="limits must be AudioLimits or None, got dict"):
+        Manifest("is-not-there.csv").check(limits={"max_bytes": 10})  # type: ignore[arg-type] # on purpose
 
 
-async def test_what_the_callback_raises_ends_the_check(tmp_path: Path) -> None:
-    def stop(problem: Problem) -> None:
-        raise LookupError(problem.line)
+async def test_each_rule_has_a_word_that_stays(tmp_path: Path) -> None:
+    rows = [
+        *("a.mp3", "is-not-there,b,text,", "a.mp3,bad name,,", "https://example.com/a.mp3,c,text,zip"),
+        *(f"{MP3},d,text,", ",e,\x00,", "a.mp3,f,text,", "a.mp3,f,text,", "a.mp3,f,other,"),
+    ]
+    path = csv_file(tmp_path, *rows, header=f"{HEADER},encoding")
+    assert [(problem.line, problem.field, problem.rule) async for problem in Manifest(path).check()] == [
+        (2, "", "row"),
+        (3, "audio", "source"),
+        (4, "custom_name", "name"),
+        (4, "text", "empty"),
+        (5, "audio", "source"),
+        (5, "encoding", "choice"),
+        (6, "audio", "outside"),
+        (7, "audio", "empty"),
+        (7, "text", "text"),
+        (9, "audio", "duplicate"),
+        (10, "custom_name", "name_taken"),
+    ]
+    path = json_file(tmp_path, '{"audio": "a.mp3", "custom_name": 5, "encoding": 7}')
+    assert [problem.rule async for problem in Manifest(path).check()] == ["type", "missing", "type"]
 
-    with pytest.raises(LookupError, match=r"^2$"):
-        await check_manifest(Manifest(csv_file(tmp_path, ",a,text")), on_problem=stop)
+
+async def test_the_error_of_a_wrong_row_has_the_word_of_its_rule(tmp_path: Path, client: VoiceClient) -> None:
+    path = csv_file(tmp_path, "a.mp3", ",a,text", f"{MP3},b,text")
+    outcomes = [outcome async for outcome in upload_many(client, Manifest(path))]
+    errors = [outcome.error for outcome in sorted(outcomes, key=lambda outcome: outcome.index)]
+    assert [(error.field, error.rule) for error in errors if isinstance(error, InvalidUploadError)] == [
+        ("manifest", "row"),
+        ("audio", "empty"),
+        ("audio", "outside"),
+    ]
+
+
+async def test_how_long_the_upload_takes_is_estimated_from_the_rows_that_are_not_wrong(
+    tmp_path: Path,
+) -> None:
+    rows = [f"a.mp3,a{number},text" for number in range(90)]
+    checked = await report(csv_file(tmp_path, *rows, "is-not-there,b,", "a.mp3,a0,text"))
+    assert (checked.rows, checked.wrong, checked.problems) == (92, 1, 3)
+    assert checked.upload_seconds(60) == 91.0
+
+
+async def test_the_totals_grow_as_it_goes_on_and_begin_anew_the_next_time(tmp_path: Path) -> None:
+    count = 3 * checking._ROWS_AT_ONCE
+    check = Manifest(csv_file(tmp_path, *["is-not-there,a,text"] * count)).check()
+    for _ in range(2):
+        async with aclosing(aiter(check)) as problems:
+            await anext(problems)
+            assert (check.report.rows, check.report.problems) == (1, 1)
+    found = [problem async for problem in check]
+    assert (check.report.rows, check.report.wrong, check.report.problems) == (count, count, len(found))
 
 
 async def test_a_full_disk_is_an_error_of_the_sdk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from functools import partial
@@ -183,10 +184,21 @@ async def test_its_uploads_are_counted_by_what_came_of_them(tmp_path: Path) -> N
 async def test_one_run_at_a_time_has_it(tmp_path: Path) -> None:
     async with Journal(tmp_path / "voices.journal") as journal:
         for _ in range(2):
-            with journal.claim():
+            async with journal.claim():
                 with pytest.raises(JournalError, match=r"voices\.journal is in use by another run"):
-                    with journal.claim():
+                    async with journal.claim():
                         pass
+
+
+async def test_when_a_run_ended_is_recorded_however_it_ended(client: VoiceClient, tmp_path: Path) -> None:
+    async with Journal(tmp_path / "voices.journal") as journal:
+        for wanted in (1, 2):
+            async with aclosing(upload_many(client, uploads(wanted), journal=journal, settle=0)) as outcomes:
+                await anext(outcomes)
+                before = time.time()
+            last = await file_of(journal).last_run()
+            assert last is not None
+            assert before <= last.alive_at <= time.time()
 
 
 async def test_one_that_is_closed_during_a_run_ends_it(

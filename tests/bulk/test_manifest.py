@@ -12,7 +12,8 @@ from support.recordings import MP3, SPEECH, TEXT
 
 from siliconflow_voice import ConfigurationError, InvalidUploadError, VoiceClient, upload_many
 from siliconflow_voice.bulk import manifest as manifests
-from siliconflow_voice.bulk.manifest import Manifest, ManifestUpload
+from siliconflow_voice.bulk.listed import ManifestUpload
+from siliconflow_voice.bulk.manifest import Manifest
 from siliconflow_voice.emulator import Emulator
 from siliconflow_voice.uploads.values import DEFAULT_MODEL
 
@@ -204,9 +205,17 @@ async def test_a_header_that_is_wrong_is_refused(tmp_path: Path, header: str, re
 
 
 async def test_other_columns_may_be_there_twice(tmp_path: Path) -> None:
-    path = csv_file(tmp_path, "1,a.mp3,a,text,2,", header=f"note,{HEADER},note,")
+    path = csv_file(tmp_path, "1,a.mp3,a,text,2,3,4,", header=f"note,{HEADER},note,note (2),note,")
     (upload,) = await uploads(path)
-    assert (upload.text, upload.cells["note"]) == ("text", "2")
+    assert upload.text == "text"
+    own = {name: cell for name, cell in upload.cells.items() if name not in HEADER.split(",")}
+    assert own == {"note": "1", "note (2)": "2", "note (2) (2)": "3", "note (3)": "4"}
+
+
+async def test_the_columns_have_an_empty_name_if_cells_have_no_column(tmp_path: Path) -> None:
+    manifest = Manifest(csv_file(tmp_path, "a.mp3,a,hello, world"))
+    await manifest.scan()
+    assert manifest.columns == ("audio", "custom_name", "text", "")
 
 
 @pytest.mark.parametrize("name", ["voices.csv", "voices.jsonl"])

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.manifests import HEADER, csv_file, json_file, refusals, uploads
+from support.recordings import SPEECH
 
 from siliconflow_voice import InvalidUploadError
 from siliconflow_voice.bulk import lines
@@ -133,22 +134,44 @@ async def test_a_row_of_cells_without_end_is_given_up(tmp_path: Path) -> None:
 async def test_lines_are_not_read_again_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lines, "_MOST_AGAIN", 20)
     path = csv_file(tmp_path, *['x","'] * 10)
-    assert [line for line, _ in await refusals(path)] == [2, 3]
+    # All of it twice, and twenty characters; what is left then is one row.
+    assert [line for line, _ in await refusals(path)] == [2, 3, 4, 5, 6]
 
 
 @pytest.mark.parametrize(
     ("write", "row", "cells"),
     [
-        (csv_file, "a.mp3,b,hello, world", {"audio": "a.mp3,b,hello, world"}),
-        (csv_file, "a.mp3,b", {"audio": "a.mp3,b"}),
+        (
+            csv_file,
+            "a.mp3,b,hello, world,, again",
+            {"audio": "a.mp3", "custom_name": "b", "text": "hello", "": " world, again"},
+        ),
+        (csv_file, "a.mp3,b", {"audio": "a.mp3", "custom_name": "b", "text": ""}),
         (csv_file, 'a.mp3,b,"one', {"audio": 'a.mp3,b,"one'}),
         (json_file, "nonsense", {"audio": "nonsense"}),
         (
             json_file,
             '{"audio": "a.mp3", "custom_name": "a", "text": ["t"], "id": 7, "ok": true, "tags": ["x"]}',
-            {"audio": "a.mp3", "custom_name": "a", "id": "7", "ok": "true", "tags": '["x"]'},
+            {
+                "audio": "a.mp3",
+                "custom_name": "a",
+                "id": "7",
+                "ok": "true",
+                "tags": '["x"]',
+                "": 'text: ["t"]',
+            },
         ),
-        (json_file, '{"audio": "a.mp3", "text": "\\ud800", "\\udfff": "x"}', {"audio": "a.mp3"}),
+        (
+            json_file,
+            '{"audio": "a.mp3", "text": "\\ud800", "\\udfff": "x\\ud801", "id": null, "": 7}',
+            {
+                "audio": "a.mp3",
+                "\ufffd": "x\ufffd",
+                "id": "",
+                "": 'text: "\\ud800"; 7',
+            },
+        ),
+        (json_file, '{"audio": "a.mp3", "custom_name": null, "text": "t"}', {"audio": "a.mp3", "text": "t"}),
     ],
 )
 async def test_the_cells_of_a_wrong_row_make_a_wrong_row_again(
@@ -157,10 +180,13 @@ async def test_the_cells_of_a_wrong_row_make_a_wrong_row_again(
     (upload,) = await uploads(write(tmp_path, row))
     assert upload.cells == cells
     written = io.StringIO()
-    table = csv.DictWriter(written, [*HEADER.split(","), "id"], extrasaction="ignore")
+    table = csv.DictWriter(written, [*HEADER.split(","), "id", "ok", "tags", "\ufffd", ""])
     table.writerow(upload.cells)
-    (again,) = await uploads(csv_file(tmp_path, written.getvalue().rstrip(), header=f"{HEADER},id"))
-    assert not (again.text and again.custom_name)
+    header = ",".join(table.fieldnames)
+    (again,) = await uploads(csv_file(tmp_path, written.getvalue().rstrip("\r\n"), header=header))
+    assert again.cells == dict.fromkeys(filter(None, table.fieldnames), "") | cells
+    (tmp_path / "a.mp3").write_bytes(SPEECH)
+    assert [problem async for problem in Manifest(tmp_path / "voices.csv").check()]
 
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")) | st.text('",\r\n a')

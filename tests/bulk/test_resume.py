@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support.journals import entry, opened, records, uri_of, writing
 
-from siliconflow_voice import RetryPolicy, VoiceClient
+from siliconflow_voice import Event, SettleEvent, VoiceClient
 from siliconflow_voice.bulk.resume import Resumption, resume
 from siliconflow_voice.bulk.sqlite import SQLiteJournal
 from siliconflow_voice.bulk.store import Entry, Store
@@ -162,29 +162,30 @@ async def test_an_account_that_can_not_be_listed_changes_nothing(
 
 
 NOW = 1_700_000_000.0
-Wait = tuple[list[float], float | None, float, list[float]]
+Wait = tuple[list[float], float, float, list[float]]
 
 
 @pytest.mark.parametrize(
     "wait",
     [
-        ([], 60.0, 10.0, []),
-        ([0.0], 60.0, 10.0, [10.0]),
-        ([60.0], 60.0, 10.0, [10.0]),  # it may have been under way until just now
-        ([64.0], 60.0, 10.0, [6.0]),
-        ([500.0, 64.0, 90.0], 60.0, 10.0, [6.0]),
-        ([70.0], 60.0, 10.0, [0.0]),
-        ([1e6], 60.0, 10.0, [0.0]),
-        ([1e6], None, 10.0, [10.0]),  # it may have been under way for any time
-        ([-1e6], 60.0, 10.0, [10.0]),  # the clock was set back
-        ([0.0], 60.0, 0.0, [0.0]),
+        ([], 0.0, 10.0, []),  # nothing was under way
+        ([60.0], 0.0, 10.0, [10.0]),
+        ([60.0], 1.0, 10.0, [9.0]),
+        ([60.0, 600.0], 5.0, 10.0, [5.0]),
+        ([60.0], 10.0, 10.0, []),
+        ([60.0], 30.0, 10.0, []),
+        ([60.0], 30.0, 45.0, [15.0]),
+        ([60.0, 4.0], 5.0, 10.0, [6.0]),  # the last second of that run was not recorded
+        ([0.0], 0.0, 0.0, []),
+        ([60.0], -1e6, 10.0, [10.0]),  # the clock was set back
     ],
 )
-async def test_the_service_is_given_time_to_finish_with_what_was_under_way(
+async def test_the_service_is_given_time_since_the_last_run_ended(
     journal: SQLiteJournal, emulator: Emulator, monkeypatch: pytest.MonkeyPatch, wait: Wait
 ) -> None:
-    ages, deadline, settle, expected = wait
+    ages, ended, settle, expected = wait
     sleep, slept = asyncio.sleep, []
+    events: list[Event] = []
 
     async def sleep_not(seconds: float) -> None:
         if len(emulator.requests) == 1:  # before the account is listed again
@@ -195,19 +196,36 @@ async def test_the_service_is_given_time_to_finish_with_what_was_under_way(
         for number, age in enumerate(ages):
             store.intend(entry(number))
             store._connection.execute("UPDATE uploads SET at = ? WHERE id = ?", (NOW - age, number + 1))
+        store._connection.execute("UPDATE facts SET value = ? WHERE name = 'alive_at'", (NOW - ended,))
 
-    retry = RetryPolicy(deadline=deadline)
-    async with VoiceClient("sk-test", base_url=emulator.base_url, retry=retry) as client:
+    async with VoiceClient("sk-test", base_url=emulator.base_url, on_event=events.append) as client:
         await resumed(journal, client)
-    await journal.transact(age_all)
-    # The deadline that counts is that of the run which left them open.
-    retry = RetryPolicy(deadline=1.0)
-    async with VoiceClient("sk-test", base_url=emulator.base_url, retry=retry) as client:
+        await journal.transact(age_all)
         with monkeypatch.context() as patched:
             patched.setattr(time, "time", lambda: NOW)
             patched.setattr(asyncio, "sleep", sleep_not)
             await resumed(journal, client, settle)
     assert slept == expected
+    settling = [event for event in events if isinstance(event, SettleEvent)]
+    assert settling == [
+        SettleEvent(2, "upload_many", str(journal.path), seconds, len(ages)) for seconds in expected
+    ]
+
+
+async def test_a_journal_without_a_run_has_its_uploads_alone_to_count_from(
+    journal: SQLiteJournal, client: VoiceClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "time", lambda: NOW)
+    await begin(journal, entry())
+    monkeypatch.setattr(time, "time", lambda: NOW + 10)
+    await asyncio.wait_for(resumed(journal, client, 10.0), 5)
+
+
+async def test_a_wait_needs_nothing_that_listens(
+    journal: SQLiteJournal, client: VoiceClient, emulator: Emulator
+) -> None:
+    await begin(journal, entry())
+    assert (await resumed(journal, client, 0.001)).absent == {entry().key}
 
 
 async def test_what_is_known_is_not_waited_for(

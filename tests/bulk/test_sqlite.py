@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.journals import Blocker, copy_of, fail, found, intend, writing
+from support.bulk import until
+from support.journals import RUN, Blocker, copy_of, fail, found, intend, writing
 
-from siliconflow_voice.bulk import sqlite
+from siliconflow_voice.bulk import sqlite, store
 from siliconflow_voice.bulk.sqlite import SQLiteJournal
 from siliconflow_voice.bulk.store import Store
 from siliconflow_voice.errors import JournalError
@@ -155,6 +156,33 @@ async def test_what_can_not_be_written_fails_all_that_comes_after_it(tmp_path: P
             await journal.transact(Store.counts)
     written = [type(failure) for failure in failures].count(type(None))
     assert found(tmp_path / "journal") == [f"narrator-{number}" for number in range(written + 1)]
+
+
+async def test_a_run_that_asks_for_nothing_is_recorded_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "BEAT", 0.001)
+    monkeypatch.setattr(store, "BEAT", 0.0)
+    async with writing(tmp_path / "journal") as journal:
+        await journal.begin_run(RUN, {}, [])
+        commits = await commits_of(journal)
+        await until(lambda: len(commits) > 3)
+        await journal.end_run()
+        last = await journal.last_run()
+    assert last is not None
+    assert last.alive_at > RUN.alive_at
+
+
+async def test_without_a_run_nothing_is_recorded_but_what_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "BEAT", 0.0)
+    async with writing(tmp_path / "journal") as journal:
+        commits = await commits_of(journal)
+        await journal.end_run()
+        await asyncio.sleep(0.01)
+        assert await journal.last_run() is None
+    assert len(commits) == 2
 
 
 @pytest.mark.parametrize("name", ["journal", "journal-wal"])

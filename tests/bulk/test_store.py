@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -299,12 +301,41 @@ def test_records_come_in_pages_in_the_order_in_which_they_were_begun(tmp_path: P
     assert names == [["narrator-3", "narrator-1"], ["narrator-2"]]
 
 
+def alive(store: Store, method: Callable[[Store], None], now: float, patch: pytest.MonkeyPatch) -> float:
+    """Return when the last run is said to have been alive, after a call at a time."""
+    patch.setattr(time, "time", lambda: now)
+    with store.transaction():
+        method(store)
+        last = store.last_run()
+    assert last is not None
+    return last.alive_at
+
+
+def test_that_a_run_goes_on_is_recorded_each_second_until_it_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began = RUN.alive_at - 1
+    with opened(tmp_path / "journal") as store:
+        absent(store)
+        beats = [(0.9, began + 1), (1.0, began + 2), (1.5, began + 2), (9.0, began + 10), (-5.0, began - 4)]
+        assert [alive(store, Store.beat, began + after, monkeypatch) for after, _ in beats] == [
+            at for _, at in beats
+        ]
+        assert alive(store, Store.end_run, began + 0.5, monkeypatch) == began + 0.5
+        for method in (Store.beat, Store.end_run):
+            assert alive(store, method, began + 60, monkeypatch) == began + 0.5
+    with opened(tmp_path / "journal") as store:
+        # Another run that was not begun yet has sent nothing.
+        for method in (Store.beat, Store.end_run):
+            assert alive(store, method, began + 90, monkeypatch) == began + 0.5
+
+
 def test_what_a_run_left_is_kept_until_the_next_one(tmp_path: Path) -> None:
     upload = entry()
     with opened(tmp_path / "journal") as store:
         assert store.last_run() is None
         begin(store, upload)
-        for run in (RUN, LastRun("http://[::1]", b"", b"1234", 600.0, b"")):
+        for run in (RUN, LastRun("http://[::1]", b"", b"1234", 1.5, b"")):
             with store.transaction():
                 store.begin_run(run, {upload.key: "speech:a:b:c"}, [])
             assert store.last_run() == run

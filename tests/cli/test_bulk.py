@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +53,8 @@ async def test_failures_are_a_manifest_that_runs_again_once_mended(
     assert f"To retry failed rows, correct this manifest and run it with the same options: {failures}\n" in (
         capsys.readouterr().out
     )
-    rows = sorted(table(failures), key=lambda row: row["line"])
-    assert [(row["line"], row["audio"], row["text"], row["model"]) for row in rows] == [
+    rows = sorted(table(failures), key=lambda row: row["failed_line"])
+    assert [(row["failed_line"], row["audio"], row["text"], row["model"]) for row in rows] == [
         ("3", "missing-1.mp3", "第 1 句", ""),
         ("5", "missing-3.mp3", "第 3 句", ""),
     ]
@@ -68,11 +69,47 @@ async def test_failures_have_the_columns_that_are_the_manifest_s_own(
 ) -> None:
     manifest = voices(tmp_path, 3, missing=[1])
     lines = manifest.read_text("utf-8").splitlines()
-    own = ["speaker,note", "甲,", '乙,"a, b"', "丙,"]
+    own = ["singer,note", "甲,", '乙,"a, b"', "丙,"]
     manifest.write_text("".join(f"{a},{b}\n" for a, b in zip(lines, own, strict=True)), "utf-8")
     assert await bulk(manifest) == 1
     [row] = table(tmp_path / "voices.failures.csv")
-    assert (row["audio"], row["speaker"], row["note"]) == ("missing-1.mp3", "乙", "a, b")
+    assert (row["audio"], row["singer"], row["note"]) == ("missing-1.mp3", "乙", "a, b")
+
+
+async def test_failures_have_every_cell_of_a_row_as_it_was(
+    tmp_path: Path, emulator: Emulator, address: str
+) -> None:
+    voices(tmp_path, 1)
+    manifest, failures = tmp_path / "v.csv", tmp_path / "v.failures.csv"
+    manifest.write_text(
+        "speaker,line,audio,custom_name,text,note,note\n"
+        "Li,12,voice.mp3,good,Good words.,a,b\n"
+        'Wang,13,missing.mp3,missing,There is none.,keep me,"and, me"\n'
+        "Zhao,14,voice.mp3,bad name,Words,=1+1,\n"
+        "Chen,15,voice.mp3,comma,Hello, world,a,b\n"
+        "Liu,16,voice.mp3,short\n"
+    )
+    assert await bulk(manifest) == 1
+    with failures.open(encoding="utf-8-sig", newline="") as file:
+        header, *rows = csv.reader(file)
+    assert ",".join(header) == (
+        "audio,custom_name,text,model,encoding,speaker,line,note,note (2),,failed_line,failed_error"
+    )
+    assert sorted([",".join(row[:-1]) for row in rows], key=lambda row: row.rpartition(",")[2]) == [
+        "missing.mp3,missing,There is none.,,,Wang,13,keep me,and, me,,3",
+        "voice.mp3,bad name,Words,,,Zhao,14,=1+1,,,4",
+        "voice.mp3,comma,Hello,,,Chen,15, world,a,b,5",
+        "voice.mp3,short,,,,Liu,16,,,,6",
+    ]
+    # Run again as they are, the same rows are wrong.
+    assert (await bulk(failures), names(emulator)) == (1, ["good"])
+    again = tmp_path / "v.failures.failures.csv"
+    columns = [column for column in header if not column.startswith("failed")]
+    kept = [[row[column] for column in columns] for row in table(again)]
+    assert sorted(kept) == sorted([row[: len(columns)] for row in rows])
+    # Once the manifest is right, there are no failures left, whatever their columns were.
+    manifest.write_text("audio,custom_name,text\nvoice.mp3,good,Good words.\n")
+    assert (await bulk(manifest), failures.exists()) == (0, False)
 
 
 async def test_what_was_mended_among_the_failures_is_not_uploaded_again_from_the_manifest(

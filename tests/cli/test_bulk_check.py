@@ -10,9 +10,8 @@ from support.made import hum, wav
 from support.recordings import SPEECH
 from support.terminal import Broken, Terminal, bulk, files, json_lines, stdout_is, voices
 
-from siliconflow_voice.cli import bulk as module
+from siliconflow_voice.bulk import checking
 from siliconflow_voice.emulator import Emulator
-from siliconflow_voice.errors import SiliconFlowError
 
 Captured = pytest.CaptureFixture[str]
 
@@ -86,14 +85,15 @@ async def test_for_a_program_there_is_an_object_for_each_problem_and_the_totals_
     assert problem == {
         "event": "problem",
         "line": 3,
-        "column": "audio",
+        "field": "audio",
+        "rule": "source",
         "reason": f"{tmp_path / 'missing-1.mp3'} can't be read: no such file or directory",
     }
     assert (report["event"], report["rows"], report["problems"], report["seconds_at_this_rate"]) == (
         "checked",
         3,
         1,
-        3.0,
+        2.0,
     )
 
 
@@ -115,12 +115,9 @@ async def test_a_reader_that_leaves_ends_it(
 async def test_no_room_to_compare_rows_ends_it(
     tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fail(*_: object, **__: object) -> None:
-        raise SiliconFlowError("The rows can't be compared in a temporary file: disk full")
-
-    monkeypatch.setattr(module, "check_manifest", fail)
+    monkeypatch.setattr(checking, "_CREATE", "no SQL")
     assert await bulk(voices(tmp_path), check=True) == 3
-    assert "temporary file: disk full.\n" in capsys.readouterr().err
+    assert 'temporary file: near "no": syntax error.\n' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("as_json", "shown"), [(False, True), (True, False)])

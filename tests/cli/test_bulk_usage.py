@@ -68,7 +68,10 @@ async def test_a_manifest_of_another_encoding_is_refused_with_advice(
 
 async def test_an_encoding_that_is_none_is_refused(tmp_path: Path, address: str, capsys: Captured) -> None:
     problem = await complaint(capsys, voices(tmp_path), manifest_encoding="klingon")
-    assert problem == "encoding must be the name of a text encoding, such as utf-8 or gb18030, got 'klingon'."
+    assert (
+        problem
+        == "--manifest-encoding must be the name of a text encoding, such as utf-8 or gb18030, got 'klingon'."
+    )
 
 
 async def test_without_a_key_nothing_is_begun(
@@ -92,7 +95,7 @@ async def test_an_address_that_would_get_the_key_unencrypted_is_refused(
     tmp_path: Path, key: None, capsys: Captured
 ) -> None:
     problem = await complaint(capsys, voices(tmp_path), base_url="http://192.0.2.1/v1")
-    assert problem.startswith("base_url would send the key to 192.0.2.1 unencrypted")
+    assert problem == "--base-url would send the key to 192.0.2.1 unencrypted: use https."
 
 
 @pytest.mark.parametrize(

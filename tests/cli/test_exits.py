@@ -130,6 +130,24 @@ async def test_a_process_that_gets_a_signal_ends_cleanly_and_the_next_one_goes_o
 
 
 @posix
+async def test_a_process_that_is_killed_is_waited_for_by_the_next_one_which_says_so(
+    tmp_path: Path, emulator: Emulator, address: str
+) -> None:
+    manifest = voices(tmp_path, 40)
+    stuck_after(emulator, 6)
+    async with started("bulk", manifest) as command:
+        await until(lambda: len(emulator.voices) > 6)
+        command.signal(signal.SIGKILL)
+        assert (await command.ended()).status == -signal.SIGKILL
+    emulator.clear_faults()
+    again = await run("bulk", manifest, "--settle", "0.5", "--json")
+    assert (again.status, again.err, names(emulator)) == (0, "", expected(40))
+    # A machine that is busy may take longer than that to begin the next one.
+    settles = [event for event in json_lines(again.out) if event["event"] == "settle"]
+    assert [event for event in settles if not 0 < event["seconds"] <= 0.5] == []
+
+
+@posix
 async def test_a_process_that_gets_many_signals_ends_cleanly(
     tmp_path: Path, emulator: Emulator, address: str
 ) -> None:

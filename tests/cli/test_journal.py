@@ -42,6 +42,25 @@ async def test_counts_are_by_state(journal: str, capsys: Captured) -> None:
     assert counts == {"event": "counts", "uploaded": 2}
 
 
+async def test_voices_that_were_replaced_are_listed(
+    journal: str, tmp_path: Path, emulator: Emulator, capsys: Captured
+) -> None:
+    manifest = tmp_path / "voices.csv"
+    # Another recording each, as people have them.
+    (tmp_path / "voice-0.mp3").write_bytes((tmp_path / "voice.mp3").read_bytes() + bytes(1))
+    old_row, new_row = "voice.mp3,voice-0,第 0 句", "voice-0.mp3,voice-0,第零句"
+    manifest.write_text(manifest.read_text("utf-8").replace(old_row, new_row), "utf-8")
+    await bulk(manifest)
+    capsys.readouterr()
+    (old,) = [voice.uri for voice in emulator.voices if voice.text == "第 0 句"]
+    (new,) = [voice.uri for voice in emulator.voices if voice.text == "第零句"]
+    assert await journal_command("superseded", journal) == 0
+    assert capsys.readouterr().out == f"voice-0  {old}  {new}  {tmp_path / 'voice.mp3'}\n"
+    assert await journal_command("superseded", journal, "--json") == 0
+    (record,) = json_lines(capsys.readouterr().out)
+    assert (record["event"], record["uri"], record["superseded_by"]) == ("superseded", old, new)
+
+
 async def test_records_are_listed_all_or_those_of_a_state(
     journal: str, emulator: Emulator, capsys: Captured
 ) -> None:
@@ -102,9 +121,19 @@ async def test_records_come_in_the_order_in_which_they_were_begun(journal: str) 
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/dev/full is Linux's")
+@pytest.mark.parametrize("listing", ["records", "superseded"])
 async def test_a_full_disk_ends_a_listing(
-    journal: str, full: TextIO, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+    *,
+    journal: str,
+    full: TextIO,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Captured,
+    listing: str,
 ) -> None:
+    manifest = tmp_path / "voices.csv"
+    manifest.write_text(manifest.read_text("utf-8").replace("第 0 句", "第零句"), "utf-8")
+    await bulk(manifest)
     monkeypatch.setattr("sys.stdout", full)
-    assert await journal_command("records", journal) == 3
+    assert await journal_command(listing, journal) == 3
     assert "Standard output can't be written" in capsys.readouterr().err

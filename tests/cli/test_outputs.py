@@ -95,9 +95,10 @@ def test_failures_keep_the_manifest_s_own_columns(tmp_path: Path) -> None:
     assert written(tmp_path, failed, columns=columns).failures is not None
     [row] = table(tmp_path / "f.csv")
     assert list(row) == [
-        *("audio", "custom_name", "text", "model", "encoding", "speaker", "note", "line", "error")
+        *("audio", "custom_name", "text", "model", "encoding"),
+        *("speaker", "line", "note", "failed_line", "failed_error"),
     ]
-    assert (row["speaker"], row["note"], row["line"]) == ("甲", "", "9")
+    assert (row["speaker"], row["note"], row["line"], row["failed_line"]) == ("甲", "", "", "9")
 
 
 def test_failures_keep_their_cells_and_say_where_they_were_and_why(tmp_path: Path) -> None:
@@ -111,8 +112,8 @@ def test_failures_keep_their_cells_and_say_where_they_were_and_why(tmp_path: Pat
             "text": "words",
             "model": "",
             "encoding": "base64",
-            "line": "9",
-            "error": "it went wrong.",
+            "failed_line": "9",
+            "failed_error": "it went wrong.",
         }
     ]
 

@@ -9,7 +9,7 @@ import pytest
 from rich.cells import cell_len
 from support.terminal import Clock, Paper, Terminal, json_lines, outcome, stdout_is
 
-from siliconflow_voice import SiliconFlowError
+from siliconflow_voice import SettleEvent, SiliconFlowError
 from siliconflow_voice.cli.progress import FailureLog, JsonProgress, LiveProgress, LogProgress, progress_on
 from siliconflow_voice.cli.stats import Stats, ThrottleState
 from siliconflow_voice.cli.terminal import Stdout
@@ -72,6 +72,37 @@ def test_a_line_says_how_it_stands() -> None:
         "limit 60 requests/min, limit 9,000 tokens/min, 29 waiting for quota (next in 42 s), "
         "about 0:29:59 left\n"
     )
+
+
+@pytest.mark.parametrize("kind", [LogProgress, LiveProgress])
+@pytest.mark.parametrize(("uploads", "named"), [(1, "1 upload"), (1200, "1,200 uploads")])
+def test_that_it_waits_for_the_last_run_is_said(
+    kind: type[LiveProgress | LogProgress], uploads: int, named: str
+) -> None:
+    paper = Paper()
+    on(paper, kind, Stats(3)).settle(SettleEvent(1, "upload_many", "voices.journal", 5.8, uploads))
+    assert paper.lines == [
+        f"Waiting 6 s (--settle) before looking for {named} whose result the last run did not learn."
+    ]
+
+
+def test_a_program_is_told_that_it_waits(capsys: pytest.CaptureFixture[str]) -> None:
+    JsonProgress(Stdout()).settle(SettleEvent(1, "upload_many", "voices.journal", 5.75, 2))
+    assert json_lines(capsys.readouterr().out) == [{"event": "settle", "seconds": 5.75, "uploads": 2}]
+
+
+def test_how_long_it_still_waits_is_shown() -> None:
+    paper, clock = Paper(terminal=True), Clock()
+    stats = Stats(3, now=clock)
+    stats.event(SettleEvent(1, "upload_many", "voices.journal", 6.0, 2))
+    screen = on(paper, LiveProgress, stats)
+    with screen.showing():
+        clock.now = 4.0
+        screen.refresh(ThrottleState())
+        assert "waiting 2 s for the uploads of the last run" in paper.text
+        clock.now = 6.0
+        screen.refresh(ThrottleState())
+        assert "checking the recordings, the journal and the account" in paper.text
 
 
 def test_a_line_says_nothing_of_what_is_not_known() -> None:

@@ -5,11 +5,28 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.terminal import Broken, json_lines, summary_of
+from support.terminal import Broken, Paper, json_lines, summary_of
 
-from siliconflow_voice.cli.exits import Exit
-from siliconflow_voice.cli.run import conclude
+from siliconflow_voice import Manifest, QueueEvent, SettleEvent
+from siliconflow_voice.cli.exits import Exit, Interruption
+from siliconflow_voice.cli.outputs import Outputs
+from siliconflow_voice.cli.progress import FailureLog, LogProgress
+from siliconflow_voice.cli.run import Run, conclude
+from siliconflow_voice.cli.stats import Stats
 from siliconflow_voice.cli.terminal import Stdout
+
+
+def test_a_wait_for_the_last_run_is_shown(tmp_path: Path) -> None:
+    paper, stats = Paper(), Stats(3)
+    progress = LogProgress(paper.console, stats, "voices.csv", FailureLog(paper.console, Path("f.csv")))
+    outputs = Outputs(results=None, failures=tmp_path / "f.csv")
+    run = Run(Manifest("voices.csv"), outputs, stats, progress, Stdout(), Interruption())
+    run.event(QueueEvent(1, "upload_voice", "narrator", 5.0, 2))
+    assert (paper.text, stats.settling) == ("", 0.0)
+    run.event(SettleEvent(2, "upload_many", "voices.journal", 5.0, 2))
+    assert paper.text.startswith("Waiting 5 s")
+    assert stats.settling > 0
+
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.terminal import Clock, outcome
 
-from siliconflow_voice import Attempt, AttemptEvent, Failure, Throttle, WaitEvent
+from siliconflow_voice import Attempt, AttemptEvent, Failure, SettleEvent, Throttle, WaitEvent
 from siliconflow_voice.cli.stats import Kind, Stats, ThrottleState, Timeline, kind_of, throttle_state
 from siliconflow_voice.errors import OverloadedError
 from siliconflow_voice.throttle.limiter import Verdict
@@ -78,6 +78,18 @@ def test_listings_and_waits_are_no_attempts_of_uploads(clock: Clock) -> None:
     assert (stats.attempts.total(), stats.timeline.buckets) == (0, [])
 
 
+def test_what_is_left_until_the_last_run_has_settled_is_counted_down(clock: Clock) -> None:
+    stats = new(clock)
+    assert stats.settling == 0.0
+    clock.now = 1.0
+    stats.event(SettleEvent(1, "upload_many", "voices.journal", 4.0, 2))
+    assert stats.settling == 4.0
+    clock.now = 4.0
+    assert stats.settling == 1.0
+    clock.now = 6.0
+    assert stats.settling == 0.0
+
+
 def test_a_gauge_keeps_the_most_that_were_under_way_and_the_latest_limit(clock: Clock) -> None:
     stats = new(clock)
     for in_flight, limit in ((3, None), (7, 60.0), (2, 50.0)):
@@ -133,6 +145,65 @@ def test_the_rest_takes_as_long_as_the_limit_says(clock: Clock) -> None:
 
 def test_the_rest_takes_as_long_as_at_the_rate_so_far_where_no_limit_is_known(clock: Clock) -> None:
     assert rushed(clock, None).remaining() == pytest.approx(40 / 60)
+
+
+def test_what_is_left_is_counted_down_while_nothing_is_done(clock: Clock) -> None:
+    stats = rushed(clock, 60.0)
+    lefts = []
+    for second in (1.0, 1.25, 11.0, 40.0):
+        clock.now = second
+        stats.sample(in_flight=1, limit=60.0)
+        lefts.append(stats.remaining())
+    assert lefts == [40.0, 39.75, 30.0, 1.0]
+
+
+def test_and_is_estimated_anew_when_something_is_done_or_the_limit_is_another(clock: Clock) -> None:
+    stats = rushed(clock, 60.0)
+    clock.now = 11.0
+    stats.sample(in_flight=1, limit=30.0)
+    assert stats.remaining() == 80.0
+    clock.now = 21.0
+    for _ in range(10):
+        stats.outcome(outcome())
+    stats.sample(in_flight=1, limit=30.0)
+    assert stats.remaining() == 60.0
+
+
+def test_it_grows_once_nothing_was_done_for_longer_than_that(clock: Clock) -> None:
+    stats = rushed(clock, 60.0)
+    lefts = []
+    for second in (41.0, 50.0, 90.0):
+        clock.now = second
+        stats.sample(in_flight=1, limit=60.0)
+        lefts.append(stats.remaining())
+    assert lefts == [40 * 41 / 60, 40 * 50 / 60, 40 * 90 / 60]
+
+
+def test_quota_that_is_waited_for_is_counted(clock: Clock) -> None:
+    stats = rushed(clock, 60.0)
+    lefts = []
+    for second, opens_in in ((35.0, 24.0), (45.0, 14.0), (58.0, 1.0)):
+        clock.now = second
+        stats.sample(in_flight=0, limit=60.0, opens_in=opens_in)
+        lefts.append(stats.remaining())
+    # The forty that are left may all go then.
+    assert lefts == [24.0, 14.0, 1.0]
+
+
+def test_so_are_the_windows_that_follow(clock: Clock) -> None:
+    stats = new(clock)
+    stats.total = 400
+    stats.sample(in_flight=16, limit=None)
+    for _ in range(60):
+        stats.outcome(outcome())
+    clock.now = 1.0
+    stats.sample(in_flight=0, limit=60.0)
+    lefts = []
+    for second in (1.0, 31.0, 59.0):
+        clock.now = second
+        stats.sample(in_flight=0, limit=60.0, opens_in=60.0 - second)
+        lefts.append(stats.remaining())
+    assert lefts == [340.0, 310.0, 282.0]
 
 
 def test_a_limit_that_is_not_reached_says_nothing(clock: Clock) -> None:

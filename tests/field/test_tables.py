@@ -20,7 +20,6 @@ from support.recordings import SPEECH, TEXT
 
 from siliconflow_voice import InvalidUploadError, VoiceClient, upload_many
 from siliconflow_voice.bulk import workbook
-from siliconflow_voice.bulk.checking import Problem, check_manifest
 from siliconflow_voice.bulk.manifest import Manifest
 from siliconflow_voice.emulator import Emulator
 
@@ -96,11 +95,9 @@ async def test_a_row_of_nothing_is_skipped_wherever_it_is(tmp_path: Path, nothin
 
 @pytest.mark.parametrize("row", [",,text", "v1.mp3,,", ",voice-1,", ",,,note"])
 async def test_a_row_of_anything_is_not(tmp_path: Path, row: str) -> None:
-    problems: list[Problem] = []
-    report = await check_manifest(
-        Manifest(table(tmp_path, f"{HEADER},note\n{row}\n")), on_problem=problems.append
-    )
-    assert (report.rows, {problem.line for problem in problems}) == (1, {2})
+    check = Manifest(table(tmp_path, f"{HEADER},note\n{row}\n")).check()
+    problems = [problem async for problem in check]
+    assert (check.report.rows, {problem.line for problem in problems}) == (1, {2})
 
 
 async def test_nul_bytes_are_not_nothing_but_damage(tmp_path: Path) -> None:
@@ -358,8 +355,13 @@ async def test_no_transcript_is_made_of_a_value_that_may_be_shown_otherwise() ->
         (5, "text: must be text, not a date or a time (2024-05-01)"),
         (6, "text: must be text, not a truth value (True)"),
     ]
+    rows = await uploads(manifest)
     # The error of a formula is an empty cell, which no upload may have.
-    assert [upload.text for upload in await uploads(manifest)][-1] == ""
+    assert rows[-1].text == ""
+    # What the values were is kept where it never becomes a transcript.
+    assert [row.cells.get("") for row in rows] == [
+        *("text: 7.0", "text: 0.5", "text: 1.0", 'text: "2024-05-01"', "text: true", None)
+    ]
 
 
 # --- workbooks by other means
@@ -374,6 +376,20 @@ def changed(folder: Path, part: str, old: str, new: str, name: str = "voices.xls
             assert entry != part or re.search(old, content)
             target.writestr(entry, re.sub(old, new, content, count=1) if entry == part else content)
     return table(folder, packed.getvalue(), name)
+
+
+async def test_what_is_noted_beside_a_table_is_kept_with_its_row(tmp_path: Path) -> None:
+    note = r'\1<c r="J3" t="inlineStr"><is><t>beside</t></is></c></row>'
+    path = changed(tmp_path, "xl/worksheets/sheet1.xml", r'(<row r="3".*?)</row>', note)
+    manifest = Manifest(path)
+    await manifest.scan()
+    assert manifest.columns[-1] == "column 9"
+    assert [upload.cells.get("column 9") for upload in await uploads(manifest)] == [
+        "beside",
+        None,
+        None,
+        None,
+    ]
 
 
 @pytest.mark.parametrize("name", ["voices.xlsm", "voices.csv", "voices.txt", "VOICES.XLSX"])
@@ -558,9 +574,9 @@ async def test_a_file_that_is_there_as_it_is_written_comes_first(folder: Path) -
     (folder / f"{NFD}.mp3").write_bytes(SPEECH)
     (folder / f"{NFC}.mp3").write_bytes(SPEECH + bytes(9))
     path = table(folder, f"{HEADER}\nsub\\b.mp3,a,{TEXT}\n{NFC}.mp3,b,{TEXT}\n{NFD}.mp3,c,{TEXT}\n")
-    problems: list[Problem] = []
-    report = await check_manifest(Manifest(path), on_problem=problems.append)
-    assert (report.audio_bytes, problems) == (3 * len(SPEECH) + 16, [])
+    check = Manifest(path).check()
+    problems = [problem async for problem in check]
+    assert (check.report.audio_bytes, problems) == (3 * len(SPEECH) + 16, [])
 
 
 @pytest.mark.parametrize("allow_outside", [False, True])
@@ -569,8 +585,7 @@ async def test_a_file_that_is_there_as_it_is_written_comes_first(folder: Path) -
 )
 async def test_one_that_is_not_there_is_not_there(folder: Path, audio: str, allow_outside: bool) -> None:
     path = table(folder, f"{HEADER}\n{audio},a,{TEXT}\n")
-    problems: list[Problem] = []
-    await check_manifest(Manifest(path, allow_outside=allow_outside), on_problem=problems.append)
+    problems = [problem async for problem in Manifest(path, allow_outside=allow_outside).check()]
     assert [problem.reason for problem in problems] == [
         f"{folder / audio} can't be read: no such file or directory"
     ]
@@ -579,13 +594,12 @@ async def test_one_that_is_not_there_is_not_there(folder: Path, audio: str, allo
 @pytest.mark.parametrize("audio", [r"..\outside.mp3", r"sub\..\..\outside.mp3", r"..\is-not-there.mp3"])
 async def test_no_backslash_leads_out_of_the_folder(folder: Path, audio: str) -> None:
     path = table(folder, f"{HEADER}\n{audio},a,{TEXT}\n")
-    problems: list[Problem] = []
-    await check_manifest(Manifest(path), on_problem=problems.append)
+    problems = [problem async for problem in Manifest(path).check()]
     assert [problem.reason for problem in problems] == [
         f"{folder / audio} leads out of the folder {folder}; allow_outside permits that"
     ]
-    await check_manifest(Manifest(path, allow_outside=True), on_problem=problems.append)
-    assert len(problems) == 1 + ("not-there" in audio)
+    problems = [problem async for problem in Manifest(path, allow_outside=True).check()]
+    assert len(problems) == ("not-there" in audio)
 
 
 async def test_a_source_is_known_by_what_it_leads_to(folder: Path) -> None:

@@ -20,6 +20,7 @@ from siliconflow_voice import (
     SiliconFlowError,
     VoiceClient,
     VoiceUpload,
+    check_upload,
     upload_many,
 )
 from siliconflow_voice.emulator import Emulator
@@ -90,6 +91,13 @@ async def test_a_text_that_was_stated_to_fit_is_accepted(emulator: Emulator, tmp
         outcomes = [outcome async for outcome in upload_many(client, uploads, journal=journal)]
     assert voice.text == "the part"
     assert sorted(outcome.status for outcome in outcomes) == ["failed", "uploaded"]
+
+
+async def test_a_check_notes_a_text_for_the_whole() -> None:
+    cut = made(was_cut=True)
+    problems = await check_upload(VoiceUpload(cut, "guest", "the whole"))
+    assert [(problem.field, problem.rule) for problem in problems] == [("text", "cut")]
+    assert await check_upload(VoiceUpload(cut.says("the part"), "guest", "the part")) == ()
 
 
 async def test_it_is_saved_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,6 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, closing, contextmanager
 from functools import partial
-from math import inf
 from pathlib import Path
 from typing import NoReturn
 
@@ -25,7 +24,6 @@ from support.recordings import TEXT
 
 _HOLD = """
 import sys
-from math import inf
 from pathlib import Path
 from siliconflow_voice.bulk.store import Entry, Store
 store = Store.open(Path(sys.argv[1]))
@@ -37,7 +35,6 @@ store.close()
 """
 _TRY = """
 import sys
-from math import inf
 from pathlib import Path
 from siliconflow_voice.bulk.store import Store
 from siliconflow_voice.errors import JournalError
@@ -84,7 +81,7 @@ def finish(store: Store, *entries: Entry) -> None:
             store.done(upload.key, "uploaded", uri_of(upload))
 
 
-RUN = LastRun("http://127.0.0.1", b"\0\xff", b"", inf, b"\xff" * 8)
+RUN = LastRun("http://127.0.0.1", b"\0\xff", b"", 1_700_000_000.0, b"\xff" * 8)
 
 
 def absent(store: Store, *keys: bytes) -> None:

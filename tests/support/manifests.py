@@ -6,7 +6,8 @@ from pathlib import Path
 
 from siliconflow_voice.audio.pool import ReadPool
 from siliconflow_voice.audio.source import AudioSource
-from siliconflow_voice.bulk.manifest import Manifest, ManifestUpload
+from siliconflow_voice.bulk.listed import ManifestUpload
+from siliconflow_voice.bulk.manifest import Manifest
 from siliconflow_voice.errors import SiliconFlowError
 
 HEADER = "audio,custom_name,text"

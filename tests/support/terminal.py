@@ -20,7 +20,7 @@ from attrs import define, field, frozen
 from rich.console import Console
 
 import siliconflow_voice
-from siliconflow_voice.bulk.manifest import ManifestUpload
+from siliconflow_voice.bulk.listed import ManifestUpload
 from siliconflow_voice.cli.app import execute
 from siliconflow_voice.cli.exits import Exit
 from siliconflow_voice.cli.stats import Stats

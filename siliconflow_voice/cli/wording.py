@@ -1,0 +1,35 @@
+"""Says what the SDK's messages say in the command's words: its options, and not Python's parameters."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["in_options"]
+
+# Whole phrases: a name alone may be a file's or a voice's.
+_PHRASES = {
+    r"^base_url(?= (?:is|has|would)|,)": "--base-url",
+    r"\b([Cc]heck(?: that)?) base_url\b": r"\1 --base-url",
+    r"\bpass the key as api_key\b": "pass the key with --api-key-file",
+    r", or pass allow_http=True\b": "",
+    r"^proxy(?= (?:is|must))": "--proxy",
+    r"^encoding(?= must be the name of a text encoding)": "--manifest-encoding",
+    r"\ballow_outside permits that\b": "--allow-outside permits that",
+    r"\bthe throttle allows\b": "--tokens-per-minute allows",
+    r"\braise RetryPolicy\.deadline, or make fewer calls at once\b": "lower --concurrency, or run it again",
+    r"\brun again later, or raise RetryPolicy\.deadline\b": "run it again later",
+    r"\braise RetryPolicy\.deadline\b": "run it again",
+    r", or raise Timeouts\.connect\b": "",
+    r" \(the bound is (?:Timeouts|RetryPolicy)\.\w+\)": "",
+    r"^settle(?= must be seconds)": "--settle",
+    r"^concurrency(?= must be a whole number)": "--concurrency",
+    r"\bCheck list_voices\(\) before you upload it again\b": "Run it again to have its voice looked for",
+}
+_ANY = {re.compile(phrase): words for phrase, words in _PHRASES.items()}
+
+
+def in_options(message: str) -> str:
+    """Return a message of the SDK's that names the command's options."""
+    for phrase, words in _ANY.items():
+        message = phrase.sub(words, message)
+    return message
