@@ -154,9 +154,9 @@ def _work(
     """Do all of it, in a thread."""
     try:
         from siliconflow_voice.audio.preparation.making import made  # noqa: PLC0415 - of the extra
-    except ModuleNotFoundError as error:
+    except ImportError as error:
         raise ConfigurationError(
-            "Preparing recordings requires PyAV, which is not installed; "
+            f"Preparing recordings requires PyAV, which can't be imported ({error}); "
             "install it with: pip install 'siliconflow-voice[prepare]'"
         ) from error
     return made(file, name, recipe, raw=raw, stop=stop)
