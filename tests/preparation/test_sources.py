@@ -306,3 +306,11 @@ def test_a_part_ends_with_its_recording(recorded: Path) -> None:
 async def test_what_is_there_of_a_recording_that_breaks_off_is_used(recorded: Path, tmp_path: Path) -> None:
     data = spoken.through(recorded, tmp_path / "a.wv").read_bytes()
     assert (await prepare(data[: len(data) * 4 // 5])).report.source_duration > 2
+
+
+async def test_a_recording_that_breaks_off_before_anything_is_heard_is_refused(
+    recorded: Path, tmp_path: Path
+) -> None:
+    data = spoken.through(recorded, tmp_path / "a.wv").read_bytes()
+    with pytest.raises(AudioSourceError, match="can't be decoded"):
+        await prepare(data[:5_000])

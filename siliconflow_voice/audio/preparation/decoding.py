@@ -208,15 +208,13 @@ def samples_of(frame: AudioFrame, kind: str) -> array[Any]:
 
 
 def _decoded(container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
-    """Decode as far as it goes: an error behind what was decoded is where a damaged recording ends."""
-    some, damaged = False, 0
+    """Decode as far as it goes: where a recording can't be taken apart any further, it ends."""
+    damaged = 0
     packets = container.demux(stream)
     while True:
         try:
             packet: Any = next(packets, None)
         except FFmpegError:
-            if not some:
-                raise
             return
         if packet is None:
             return
@@ -228,9 +226,7 @@ def _decoded(container: InputContainer, stream: AudioStream) -> Iterator[AudioFr
                 raise
             continue
         damaged = 0
-        for frame in frames:
-            some = True
-            yield frame
+        yield from frames
 
 
 def _rest(filters: Filters | None) -> Iterator[AudioFrame]:
