@@ -15,7 +15,8 @@ from siliconflow_voice.cli.inspect import inspect
 from siliconflow_voice.cli.journal import journal
 from siliconflow_voice.cli.serve import serve
 from siliconflow_voice.cli.terminal import open_closed_streams, print_error
-from siliconflow_voice.cli.wording import in_options
+from siliconflow_voice.cli.voices import delete, list_voices, upload
+from siliconflow_voice.cli.wording import told
 from siliconflow_voice.errors import ConfigurationError, InvalidUploadError, SiliconFlowError
 from siliconflow_voice.version import __version__
 
@@ -23,7 +24,7 @@ __all__ = ["app", "execute", "run"]
 
 app = App(
     name="siliconflow-voice",
-    help="Upload reference voices to SiliconFlow.",
+    help="Upload reference voices to SiliconFlow, and use them.",
     version=__version__,
     help_format="markdown",
     group_parameters=Group("Options", sort_key=5),
@@ -31,6 +32,9 @@ app = App(
 app["--help"].help = "Show this help and exit."
 app["--version"].help = "Show the version and exit."
 app.command(bulk)
+app.command(upload)
+app.command(list_voices, name="list")
+app.command(delete)
 app.command(inspect)
 app.command(journal)
 app.command(serve)
@@ -58,10 +62,10 @@ async def execute(arguments: Sequence[str]) -> int:
         if iscoroutine(result):
             result = await result
     except (ConfigurationError, InvalidUploadError) as error:
-        print_error(in_options(str(error)))
+        print_error(told(error))
         return BAD_USAGE
     except SiliconFlowError as error:
-        print_error(in_options(str(error)))
+        print_error(told(error))
         return STOPPED
     return result if isinstance(result, int) else 0
 

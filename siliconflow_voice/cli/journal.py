@@ -175,7 +175,5 @@ def _told(found: bool) -> int:  # noqa: FBT001 - the answer of the journal
 
 
 def _written(stdout: Stdout) -> int:
-    stdout.flush()
-    if failure := stdout.failure():
-        raise failure
+    stdout.finish()
     return ALL_DONE

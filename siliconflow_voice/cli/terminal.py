@@ -80,6 +80,16 @@ class Stdout:
             return None
         return SiliconFlowError(f"Standard output can't be written: {self.error.strerror or self.error}")
 
+    def finish(self) -> None:
+        """Flush what was written.
+
+        Raises:
+            SiliconFlowError: It, or what was written before, can't be written.
+        """
+        self.flush()
+        if failure := self.failure():
+            raise failure
+
     def event(self, name: str, **fields: Any) -> None:
         """Write an event as a line of JSON, and flush it."""
         line = json.dumps({"event": name, **fields}, ensure_ascii=self.encoding != "utf-8")

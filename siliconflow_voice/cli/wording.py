@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["in_options"]
+from siliconflow_voice.cli.language import translated
+from siliconflow_voice.errors import InvalidUploadError, SiliconFlowError
+
+__all__ = ["in_options", "told"]
 
 # Whole phrases: a name alone may be a file's or a voice's.
 _PHRASES = {
     r"^base_url(?= (?:is|has|would)|,)": "--base-url",
     r"\b([Cc]heck(?: that)?) base_url\b": r"\1 --base-url",
     r"\bpass the key as api_key\b": "pass the key with --api-key-file",
+    r"^Check base_url\b": "Check --base-url",
     r", or pass allow_http=True\b": "",
     r"^proxy(?= (?:is|must))": "--proxy",
     r"^encoding(?= must be the name of a text encoding)": "--manifest-encoding",
@@ -25,6 +29,8 @@ _PHRASES = {
     r"^concurrency(?= must be a whole number)": "--concurrency",
     r"\bCheck list_voices\(\) before you upload it again\b": "Run it again to have its voice looked for",
 }
+# The arguments of one call; in a table they are columns, and stay.
+_ARGUMENTS = {"custom_name": "--name", "model": "--model"}
 _ANY = {re.compile(phrase): words for phrase, words in _PHRASES.items()}
 
 
@@ -33,3 +39,22 @@ def in_options(message: str) -> str:
     for phrase, words in _ANY.items():
         message = phrase.sub(words, message)
     return message
+
+
+def told(error: SiliconFlowError) -> str:
+    """Return an error of a command in a sentence, and what to do next in the command's language.
+
+    What went wrong is as the SDK or the service has it, in English.
+    """
+    if isinstance(error, InvalidUploadError) and error.reason:
+        option = _ARGUMENTS.get(error.field)
+        summary = error.reason if error.field == "audio" else f"{option or error.field}: {error.reason}"
+    else:
+        summary = error.summary
+    summary = in_options(summary.rstrip("."))
+    sentences = [summary if summary.endswith("。") else f"{summary}."]
+    if (count := len(error.attempts)) > 1:
+        sentences.append(translated("Gave up after {count} attempts.", count=count))
+    if error.hint:
+        sentences.append(translated(in_options(error.hint).replace("{", "{{").replace("}", "}}")))
+    return " ".join(sentences)
