@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from siliconflow_voice.api.requests import Encoding
+from siliconflow_voice.api.speaking import ModelKind
 from siliconflow_voice.audio.checks import AudioLimits
 from siliconflow_voice.audio.formats import AudioFacts
 from siliconflow_voice.audio.inspection import inspect_audio
@@ -52,7 +53,9 @@ from siliconflow_voice.errors import (
     SourceConsumedError,
     UnexpectedRedirectError,
 )
-from siliconflow_voice.models import Attempt, Failure, Voice
+from siliconflow_voice.models import Attempt, Failure, Segment, Transcript, Voice
+from siliconflow_voice.speech.parameters import Reference, ResponseFormat
+from siliconflow_voice.speech.speech import Speech
 from siliconflow_voice.throttle.throttle import GateSnapshot, Throttle
 from siliconflow_voice.transport.timeouts import Timeouts
 from siliconflow_voice.uploads.checking import UploadProblem, check_upload
@@ -99,6 +102,7 @@ __all__ = [
     "Manifest",
     "ManifestCheck",
     "ManifestUpload",
+    "ModelKind",
     "NotFoundError",
     "OnAmbiguous",
     "OutcomeEvent",
@@ -109,14 +113,19 @@ __all__ = [
     "QuotaExhaustedError",
     "RateLimitError",
     "RealNameRequiredError",
+    "Reference",
+    "ResponseFormat",
     "RetryPolicy",
+    "Segment",
     "ServerError",
     "SettleEvent",
     "SiliconFlowError",
     "SourceChangedError",
     "SourceConsumedError",
+    "Speech",
     "Throttle",
     "Timeouts",
+    "Transcript",
     "UnexpectedRedirectError",
     "UploadOutcome",
     "UploadProblem",

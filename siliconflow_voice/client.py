@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import aclosing
 from types import TracebackType
 from typing import Any, NoReturn, Self, Unpack
@@ -14,6 +14,7 @@ from attrs import evolve
 from siliconflow_voice.api import requests
 from siliconflow_voice.api.requests import Encoding
 from siliconflow_voice.api.responses import parse_nothing
+from siliconflow_voice.api.speaking import TRANSCRIBING_MODEL, ModelKind
 from siliconflow_voice.audio.checks import AudioLimits, check_texts
 from siliconflow_voice.audio.source import Audio
 from siliconflow_voice.calls.deadline import Deadline
@@ -24,7 +25,10 @@ from siliconflow_voice.calls.operation import Operation
 from siliconflow_voice.calls.retry import RetryPolicy
 from siliconflow_voice.calls.settings import MAX_LIST_BYTES, ClientOptions, Settings, check_names
 from siliconflow_voice.errors import APITimeoutError, ClientClosedError, InvalidUploadError
-from siliconflow_voice.models import Voice
+from siliconflow_voice.models import Transcript, Voice
+from siliconflow_voice.speech.parameters import Reference, ResponseFormat, SpeechParameters
+from siliconflow_voice.speech.speaker import Speaker
+from siliconflow_voice.speech.speech import Speech
 from siliconflow_voice.throttle.throttle import Throttle
 from siliconflow_voice.transport.channel import Channel
 from siliconflow_voice.transport.pasted import APIKey
@@ -300,6 +304,97 @@ class VoiceClient:
         uploader = self.uploader()
         with uploader.counted():
             return await uploader.list_voices(uploader.until())
+
+    def stream_speech(
+        self,
+        text: str,
+        *,
+        voice: Voice | str | None = None,
+        references: Iterable[Reference] = (),
+        model: str | None = None,
+        response_format: ResponseFormat = "mp3",
+        sample_rate: int | None = None,
+        speed: float = 1.0,
+        gain: float = 0.0,
+        max_tokens: int | None = None,
+    ) -> Speech:
+        """Speak a text, and return the audio as it arrives: an async context manager and iterator.
+
+        ::
+
+            async with client.stream_speech("慢工出细活", voice=voice) as speech:
+                await speech.save("patience.mp3")
+
+        It is retried until its first bytes are handed out, and never afterwards. Speech has a gate of the
+        throttle of its own, ``<model>:speech``, which counts the bytes of *text* in UTF-8 as tokens. It is
+        under way until all of it was read or the context is left.
+
+        Args:
+            text: What to speak, 1 to 128,000 characters; long texts are better sent in parts.
+            voice: A voice of the account, its uri, or the name of a preset (alex, anna, bella, benjamin,
+                charles, claire, david, diana).
+            references: Recordings to speak like, in place of *voice*: cloning without an upload.
+            model: The model that speaks; by default the voice's, or CosyVoice2.
+            response_format: ``mp3``, ``opus``, ``wav`` or ``pcm``: 16-bit little-endian mono samples.
+            sample_rate: 32000 (default) or 44100 for mp3, 48000 for opus; for wav and pcm 8000, 16000, 24000
+                (default), 32000 or 44100. It is always sent, since the service's own default varies.
+            speed: 0.25 to 4.
+            gain: Loudness in dB, −10 to 10.
+            max_tokens: The most that a MOSS model generates; None for its own default.
+
+        Raises:
+            InvalidUploadError: An argument breaks a rule of the API; nothing was sent. Of *references*, the
+                audio is looked at when the context is entered.
+
+        Entering the context raises what :meth:`upload_voice` raises, AmbiguousUploadError aside.
+        """
+        parameters = SpeechParameters(
+            text, voice, tuple(references), model, response_format, sample_rate, speed, gain, max_tokens
+        )
+        return Speech(parameters.completed(limited=self.limits is not None), self._speaker)
+
+    async def transcribe(self, audio: Audio, *, model: str = TRANSCRIBING_MODEL) -> Transcript:
+        """Transcribe a recording.
+
+        A lost answer is simply asked for again.
+
+        Args:
+            audio: The recording, as for :meth:`upload_voice`: mp3, wav, m4a, webm, ogg, opus or flac, up to
+                50 MB and an hour.
+            model: The model that transcribes.
+
+        Returns:
+            The text as it came, and what else the model returned. The text is empty if nothing was heard.
+
+        Raises:
+            InvalidUploadError: An argument breaks a rule of the API; nothing was sent.
+            AudioSourceError: The audio can't be read, can't be read again for a retry, or changed.
+            APIStatusError: The service refused.
+            APIConnectionError: No answer came.
+            InvalidResponseError: The answer is not a transcript.
+            ConfigurationError: The client is closed, or used in another event loop.
+        """
+        return await self._speaker().transcribe(audio, model)
+
+    async def list_models(self, kind: ModelKind) -> list[str]:
+        """List the ids of the models that exist today for this key.
+
+        Args:
+            kind: ``text-to-speech`` or ``speech-to-text``.
+
+        Raises:
+            InvalidUploadError: *kind* is neither.
+            APIStatusError: The service refused.
+            APIConnectionError: No answer came.
+            InvalidResponseError: The answer is not a list of models.
+            ConfigurationError: The client is closed, or used in another event loop.
+        """
+        check_choice("kind", kind, ModelKind)
+        return await self._speaker().list_models(kind)
+
+    def _speaker(self) -> Speaker:
+        uploader = self.uploader()
+        return Speaker(uploader.engine, uploader.pool)
 
     async def delete_voice(self, uri: str) -> None:
         """Delete a voice of the account, by its ``speech:`` uri.

@@ -123,12 +123,13 @@ class ClientClosedError(ConfigurationError):
 
 
 class InvalidUploadError(SiliconFlowError, ValueError):
-    """An argument breaks a rule of the API, and was refused before anything was sent.
+    """An argument of an upload, of speech or of a transcript breaks a rule; nothing was sent.
 
     Attributes:
-        field: The argument at fault: ``audio``, ``custom_name``, ``text``, ``model`` …
+        field: The argument at fault: ``audio``, ``custom_name``, ``text``, ``model``, ``speed`` …
         rule: The rule that it breaks, as a word that stays: ``empty``, ``too_large``, ``too_long``,
-            ``format``, ``source``, ``media_type``, ``name``, ``text``, ``type``, ``choice`` …; or empty.
+            ``format``, ``source``, ``media_type``, ``name``, ``text``, ``type``, ``choice``, ``range``,
+            ``required``, ``combination`` …; or empty.
         reason: What is wrong with it; ``message`` has both.
     """
 

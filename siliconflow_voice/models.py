@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import enum
+import re
+from collections.abc import Mapping
+from typing import Any
 
 from attrs import field, frozen
 
-__all__ = ["Attempt", "Failure", "Voice"]
+__all__ = ["Attempt", "Failure", "Segment", "Transcript", "Voice"]
+
+# Marks of SenseVoice, such as <|HAPPY|>; emojis, with what joins and colours them.
+_MARKS = re.compile(
+    r"<\|[^|<>]{0,40}\|>|[\u20e3\u2190-\u21ff\u2300-\u23ff\u2600-\u27bf\u2b00-\u2bff\ufe0f\u200d"
+    r"\U0001f000-\U0001faff\U000e0020-\U000e007f]"
+)
 
 
 class Failure(enum.Enum):
@@ -64,3 +73,42 @@ class Voice:
     """The history of the call that made it; empty for a listed voice."""
     trace_id: str | None = field(default=None, eq=False, repr=False)
     """``x-siliconcloud-trace-id`` of the answer that named the uri; None for a listed voice."""
+
+
+@frozen
+class Segment:
+    """A part of a transcript, as models that tell speakers apart return it."""
+
+    start: float | None
+    """Seconds from the beginning of the recording."""
+    end: float | None
+    """Seconds from the beginning of the recording."""
+    text: str
+    speaker: str | None
+    """The speaker's label, such as ``"1"``."""
+
+
+@frozen
+class Transcript:
+    """What is spoken in a recording; ``str()`` of it is the text. What a model doesn't return is None."""
+
+    text: str
+    """As it came: SenseVoice adds emojis and marks, and models that tell speakers apart begin lines with
+    ``1: ``. Empty if nothing was heard."""
+    language: str | None = None
+    """The language's name, such as ``"Chinese"``."""
+    duration: float | None = None
+    """Seconds of the recording."""
+    segments: tuple[Segment, ...] | None = None
+    usage: Mapping[str, Any] | None = field(default=None, eq=False)
+    """What was charged, as it came: ``{"type": "duration", "seconds": 3}``."""
+    trace_id: str | None = field(default=None, eq=False, repr=False)
+    """``x-siliconcloud-trace-id`` of the answer: quote it to SiliconFlow's support."""
+
+    def __str__(self) -> str:
+        return self.text
+
+    @property
+    def plain(self) -> str:
+        """The text without emojis, symbols and ``<|…|>`` marks, and without the space that they leave."""
+        return re.sub(" {2,}", " ", _MARKS.sub("", self.text)).strip()

@@ -37,7 +37,7 @@ LAYERS = [
     ["audio", "api", "throttle"],
     ["transport"],
     ["calls"],
-    ["uploads"],
+    ["uploads", "speech"],
     ["client"],
     ["bulk"],
     ["cli"],

@@ -31,16 +31,22 @@ from siliconflow_voice import (
     Journal,
     Manifest,
     ManifestUpload,
+    ModelKind,
     OutcomeEvent,
     OverloadedError,
     QueueEvent,
     QuotaExhaustedError,
     RateLimitError,
+    Reference,
+    ResponseFormat,
     RetryPolicy,
+    Segment,
     SettleEvent,
     SiliconFlowError,
+    Speech,
     Throttle,
     Timeouts,
+    Transcript,
     UploadOutcome,
     UploadProblem,
     Voice,
@@ -135,6 +141,26 @@ async def an_upload_takes_options(
         assert_type(attempt.waited + attempt.seconds, float)
         assert_type(attempt.status, int | None)
         assert_type(attempt.failure, Failure | None)
+
+
+async def a_voice_speaks(
+    client: VoiceClient, voice: Voice, path: Path, options: tuple[ResponseFormat, ModelKind]
+) -> None:
+    async with client.stream_speech("text", voice=voice) as speech:
+        assert_type(speech, Speech)
+        async for chunk in speech:
+            assert_type(chunk, bytes)
+        assert_type(await speech.read(repair=False), bytes)
+        assert_type(await speech.save(path), int)
+        assert_type((speech.trace_id, speech.first_chunk_after), tuple[str | None, float])
+    references = [Reference(path, "text"), Reference(b"ID3", "text")]
+    client.stream_speech("text", references=references, response_format=options[0], sample_rate=16_000)
+    client.stream_speech("text", voice="anna", model="m", speed=2, gain=-1.5, max_tokens=100)
+    transcript = await client.transcribe(path, model="m")
+    assert_type(transcript, Transcript)
+    assert_type((transcript.plain, transcript.language), tuple[str, str | None])
+    assert_type(transcript.segments, tuple[Segment, ...] | None)
+    assert_type(await client.list_models(options[1]), list[str])
 
 
 def told(event: Event) -> str:

@@ -8,7 +8,19 @@ from typing import Literal, TypeAlias
 
 from attrs import frozen
 
-__all__ = ["Encoding", "Envelope", "Request", "delete_voice", "list_voices", "upload_voice"]
+__all__ = [
+    "DEFAULT_MODEL",
+    "Encoding",
+    "Envelope",
+    "Request",
+    "delete_voice",
+    "list_voices",
+    "multipart",
+    "upload_voice",
+]
+
+DEFAULT_MODEL = "FunAudioLLM/CosyVoice2-0.5B"
+"""The model that takes voices, and speaks with them, on both of the vendor's clouds."""
 
 Encoding: TypeAlias = Literal["multipart", "base64"]
 
@@ -41,11 +53,15 @@ class Request:
     method: Literal["GET", "POST"]
     path: str
     """Below the base address."""
+    query: str = ""
+    """Behind the question mark."""
     model: str = ""
-    """Whose quota it draws on."""
+    """Whose quota it draws on; what is counted apart from a model's uploads has a suffix."""
     tokens: float = 0.0
     """What it may cost of that quota: an estimate, as the vendor publishes no price."""
     envelope: Envelope | None = None
+    further: tuple[Envelope, ...] = ()
+    """What follows in the body, each around audio of its own."""
     repeatable: bool = True
     """Whether sending it twice does no more than sending it once."""
     max_answer: int = _ANSWER
@@ -62,7 +78,7 @@ def upload_voice(
     else:
         # An ASCII name of our own: a user's may be Chinese, which servers decode each in their own way.
         filename = f"audio.{extension}"
-        envelope = _multipart_envelope(fields, filename, media_type)
+        envelope = multipart(fields, filename, media_type)
     return Request(
         "upload_voice",
         "POST",
@@ -87,7 +103,8 @@ def delete_voice(uri: str) -> Request:
     )
 
 
-def _multipart_envelope(fields: dict[str, str], filename: str, media_type: str) -> Envelope:
+def multipart(fields: dict[str, str], filename: str, media_type: str) -> Envelope:
+    """Return the envelope of a form with some texts, and the audio as ``file``."""
     boundary = secrets.token_hex(16)
     parts = [
         f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'

@@ -14,7 +14,7 @@ from siliconflow_voice.api.refusals import is_refusal, refusal
 from siliconflow_voice.api.voicelist import LISTS, VoiceList
 from siliconflow_voice.errors import InvalidResponseError, SiliconFlowError
 
-__all__ = ["invalid", "parse_nothing", "parse_uri", "parse_voices"]
+__all__ = ["document_of", "invalid", "parse_no_audio", "parse_nothing", "parse_uri", "parse_voices"]
 
 _URI = re.compile(r"speech:[\x21-\x7e]+")
 
@@ -24,7 +24,7 @@ def parse_uri(answer: Answer) -> str | SiliconFlowError:
 
     A 2xx without a uri is an :exc:`InvalidResponseError`.
     """
-    match _document(answer):
+    match document_of(answer):
         case SiliconFlowError() as error:
             return error
         case {"uri": str(uri)} if _URI.fullmatch(uri):
@@ -45,7 +45,7 @@ def parse_voices(answer: Answer, voices: VoiceList) -> SiliconFlowError | None:
         :exc:`InvalidResponseError`, never an empty list.
     """
     if not answer.streamed:
-        document: Any = _document(answer)
+        document: Any = document_of(answer)
         if isinstance(document, SiliconFlowError):
             return document
         entries = _list_in(document)
@@ -61,6 +61,19 @@ def parse_nothing(answer: Answer) -> SiliconFlowError | None:
     return None if answer.is_success else refusal(answer)
 
 
+def parse_no_audio(answer: Answer) -> SiliconFlowError:
+    """Return the error that an answer is which came in place of audio, whatever its status."""
+    if not answer.is_success:
+        return refusal(answer)
+    if not answer.raw:
+        return invalid(answer, "speech was answered without audio")
+    try:
+        document = json.loads(answer.raw)
+    except (ValueError, RecursionError):
+        document = None
+    return refusal(answer) if is_refusal(document) else invalid(answer, "speech was answered with text")
+
+
 def invalid(answer: Answer, reason: str) -> InvalidResponseError:
     """Return the error of a success that is not what the API promises."""
     text = answer.text()
@@ -72,7 +85,7 @@ def invalid(answer: Answer, reason: str) -> InvalidResponseError:
     )
 
 
-def _document(answer: Answer) -> Any:
+def document_of(answer: Answer) -> Any:
     """Return a success's JSON, or the error that the answer is."""
     if not answer.is_success:
         return refusal(answer)

@@ -13,7 +13,7 @@ from siliconflow_voice.audio.formats import AudioFacts
 from siliconflow_voice.errors import ConfigurationError, InvalidUploadError
 from siliconflow_voice.validation import positive_or_none
 
-__all__ = ["AudioLimits", "audio_refusal", "check_audio", "check_texts"]
+__all__ = ["AudioLimits", "audio_refusal", "check_audio", "check_text", "check_texts"]
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 # Controls, formats, spaces and marks; and letters and signs that are blank all the same.
@@ -56,7 +56,7 @@ def check_texts(limits: AudioLimits | None, *, custom_name: str, text: str, mode
         InvalidUploadError: With the field's name and the rule.
     """
     for name, value in (("custom_name", custom_name), ("text", text), ("model", model)):
-        _check_text(name, value)
+        check_text(name, value)
     if limits is None:
         return
     for name, value in (("custom_name", custom_name), ("model", model)):
@@ -130,7 +130,12 @@ def _longer(seconds: float, limit: float) -> str:
     return f"{seconds:.{digits}f}"
 
 
-def _check_text(name: str, value: object) -> None:
+def check_text(name: str, value: object) -> None:
+    """Refuse what is not a text that UTF-8 can carry.
+
+    Raises:
+        InvalidUploadError: With the field's name and the rule.
+    """
     if not isinstance(value, str):
         raise InvalidUploadError(name, f"expected str, not {type(value).__name__}", rule="type")
     try:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Generic, TypeVar
 
 from attrs import define, evolve, field
@@ -56,6 +58,8 @@ class Call(Generic[T]):
     _last: Failed | None = field(default=None, init=False)
     _transfer: Transfer | None = field(default=None, init=False)
     """Of the attempt under way."""
+    _leave: Callable[[], None] = field(init=False)
+    """Returns the place at the gate of a call that lasts."""
     _cleared: int = field(default=0, init=False)
     """Attempts that are known to have stored nothing, or whose voice was found."""
 
@@ -100,11 +104,19 @@ class Call(Generic[T]):
         if self._may_be_stored():
             self.operation.lost()
         if isinstance(outcome, Success):
-            self.history.over(None)
+            if self.operation.lasts:
+                self.operation.goes_on(self.ended)
+            else:
+                self.history.over(None)
             return Success(outcome.value, outcome.status, outcome.trace_id, self.history.attempts)
         error = self._final(outcome)
         self.history.over(error)
         raise error
+
+    def ended(self, error: SiliconFlowError | None) -> None:
+        """End a call that has lasted after its success: return its place, and report what became of it."""
+        self._leave()
+        self.history.over(None if error is None else self._finished(error, Failure.UNKNOWN))
 
     def cancelled(self, error: asyncio.CancelledError) -> None:
         """Add a note to a cancellation, if the voice may have been stored."""
@@ -203,7 +215,11 @@ class Call(Generic[T]):
             self.history.ended(outcome)
             self._transfer = None
         finally:
-            self.gate.leave(admission, verdict, retry_after=retry_after)
+            leave = partial(self.gate.leave, admission, verdict, retry_after=retry_after)
+            if verdict is Verdict.ACCEPTED and self.operation.lasts:
+                self._leave = leave
+            else:
+                leave()
         return outcome
 
     async def _exchange_on_a_live_connection(self) -> tuple[Outcome[T], bool]:
@@ -220,19 +236,10 @@ class Call(Generic[T]):
             await operation.begins()
         except SiliconFlowError as error:
             return Failed(error, Failure.FINAL)
-        answer = await self.channel.send(
-            operation.request,
-            operation.payload(transfer),
-            transfer,
-            self.deadline.last_attempt,
-            operation.voices(),
-        )
-        if isinstance(answer, SiliconFlowError):
-            return Failed(answer, classify(answer, body_sent=transfer.body_sent))
-        value = operation.parse(answer)
-        if isinstance(value, SiliconFlowError):
-            return Failed(value, classify(value, body_sent=transfer.body_sent))
-        return Success(value, answer.status, answer.trace_id)
+        result = await operation.exchange(self.channel, transfer, self.deadline.last_attempt)
+        if isinstance(result, SiliconFlowError):
+            return Failed(result, classify(result, body_sent=transfer.body_sent))
+        return result
 
     async def _search(self, unknown: Failed) -> Outcome[T]:
         outcome = await self.operation.search(unknown)

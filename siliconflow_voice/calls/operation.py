@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
-from typing import Generic, TypeAlias, TypeVar
+from typing import ClassVar, Generic, TypeAlias, TypeVar
 
 from attrs import define, frozen
 
@@ -13,6 +13,7 @@ from siliconflow_voice.api.voicelist import VoiceList
 from siliconflow_voice.audio.blocks import Block
 from siliconflow_voice.errors import SiliconFlowError
 from siliconflow_voice.models import Attempt, Failure
+from siliconflow_voice.transport.channel import Channel
 from siliconflow_voice.transport.payload import RequestPayload, Transfer
 
 __all__ = ["Failed", "Operation", "Outcome", "Success"]
@@ -60,6 +61,9 @@ class Operation(Generic[T]):
     size: int | None = 0
     """Bytes of audio, or None for a stream."""
 
+    lasts: ClassVar[bool] = False
+    """Whether the call goes on after an attempt has succeeded, until its value is used up."""
+
     @property
     def replayable(self) -> bool:
         """Whether the body can be read from the start again."""
@@ -78,6 +82,18 @@ class Operation(Generic[T]):
     def blocks(self) -> AsyncGenerator[Block, None] | None:
         """Return the audio from its start, or None if there is none."""
         return None
+
+    async def exchange(
+        self, channel: Channel, transfer: Transfer, until: float | None
+    ) -> Success[T] | SiliconFlowError:
+        """Send the request once, by the loop's time *until*; return what came of it, or the error."""
+        answer = await channel.send(self.request, self.payload(transfer), transfer, until, self.voices())
+        if isinstance(answer, SiliconFlowError):
+            return answer
+        value = self.parse(answer)
+        if isinstance(value, SiliconFlowError):
+            return value
+        return Success(value, answer.status, answer.trace_id)
 
     def voices(self) -> VoiceList | None:
         """Return what accepts the voices of a list in this attempt, or None if it is not a list."""
@@ -98,6 +114,9 @@ class Operation(Generic[T]):
     async def search(self, unknown: Failed) -> Outcome[T]:
         """Return the outcome of an attempt whose answer was lost; *unknown* itself if it can't be found."""
         return unknown
+
+    def goes_on(self, end: Callable[[SiliconFlowError | None], None]) -> None:
+        """Called when a call that lasts has succeeded, with what is to be called at its end."""
 
     def lost(self) -> None:
         """Called at the end of a call whose outcome is still unknown."""

@@ -13,5 +13,6 @@ from siliconflow_voice.emulator.faults import Fault
 from siliconflow_voice.emulator.quotas import Quota
 from siliconflow_voice.emulator.records import RequestRecord, StoredVoice
 from siliconflow_voice.emulator.server import Emulator
+from siliconflow_voice.emulator.speaking import Delivery
 
-__all__ = ["Emulator", "Fault", "Quota", "RequestRecord", "StoredVoice"]
+__all__ = ["Delivery", "Emulator", "Fault", "Quota", "RequestRecord", "StoredVoice"]

@@ -16,6 +16,13 @@ from siliconflow_voice.emulator.answers import (
 )
 from siliconflow_voice.emulator.quotas import Quota, QuotaMeter
 from siliconflow_voice.emulator.records import StoredVoice
+from siliconflow_voice.emulator.speaking import SPEAKING, Delivery, check_order, read_order, speak
+from siliconflow_voice.emulator.transcribing import (
+    TRANSCRIBING,
+    check_submitted,
+    read_submitted,
+    transcript_of,
+)
 from siliconflow_voice.emulator.uploads import MALFORMED, Upload, check_submission, read_submission
 
 if TYPE_CHECKING:
@@ -27,6 +34,9 @@ if TYPE_CHECKING:
     from siliconflow_voice.emulator.records import Endpoint
 
 __all__ = ["Account"]
+
+# Digests of what was spoken, whose text is known when it is to be transcribed.
+_SPOKEN_KEPT = 20_000
 
 
 class Account:
@@ -41,12 +51,18 @@ class Account:
         models: Iterable[str],
         max_audio_bytes: int,
         list_key: str,
+        delivery: Delivery,
         chance: random.Random,
     ) -> None:
         self.voices: list[StoredVoice] = []
         self._name = name
         self._api_key = api_key
         self._meters = {model: QuotaMeter(quota or Quota()) for model in models}
+        # What the vendor counts together is not known: uploads, speech and transcripts are counted apart.
+        self._other_meters: dict[tuple[Endpoint, str], QuotaMeter] = {}
+        self._delivery = delivery
+        self._spoken: dict[str, str] = {}
+        self._spoken_count = 0
         self._quota = quota
         self._max_audio_bytes = max_audio_bytes
         self._list_key = list_key
@@ -60,7 +76,7 @@ class Account:
     @quota.setter
     def quota(self, quota: Quota | None) -> None:
         self._quota = quota
-        for meter in self._meters.values():
+        for meter in (*self._meters.values(), *self._other_meters.values()):
             meter.quota = quota or Quota()
 
     def refusal(self, request: web.Request, endpoint: Endpoint) -> Answer | None:
@@ -81,6 +97,12 @@ class Account:
                 return await self._upload(request)
             case "list":
                 return self._list()
+            case "speech":
+                return await self._speak(request)
+            case "transcribe":
+                return await self._transcribe(request)
+            case "models":
+                return self._models(request)
             case _:
                 return await self._delete(request)
 
@@ -90,9 +112,8 @@ class Account:
             return submission
         # The quota is the model's, known only now. A request with other mistakes counts all the same.
         meter = self._meters.get(submission.model)
-        now = asyncio.get_running_loop().time()
-        if meter and (limit := meter.take(now, submission.tokens)):
-            return unverified_answer(limit) if meter.quota.told_as == 403 else rate_limit_answer(limit)
+        if meter and (refusal := _count(meter, submission.tokens)):
+            return refusal
         match check_submission(submission, self._meters):
             case Upload() as upload:
                 return json_answer(200, {"uri": self._store(upload)})
@@ -119,6 +140,49 @@ class Account:
         ]
         return json_answer(200, {self._list_key: listed} if self._list_key else listed)
 
+    async def _speak(self, request: web.Request) -> Answer:
+        order = await read_order(request)
+        if isinstance(order, Answer):
+            return order
+        if refusal := self._count_other("speech", order.model, order.tokens):
+            return refusal
+        if refusal := check_order(order, {voice.uri for voice in self.voices}):
+            return refusal
+        answer, digests = speak(order, self._delivery, self._spoken_count)
+        self._spoken_count += 1
+        self._spoken |= dict.fromkeys(digests, order.input)
+        while len(self._spoken) > _SPOKEN_KEPT:
+            del self._spoken[next(iter(self._spoken))]
+        return answer
+
+    async def _transcribe(self, request: web.Request) -> Answer:
+        submitted = await read_submitted(request)
+        if isinstance(submitted, Answer):
+            return submitted
+        if refusal := self._count_other("transcribe", submitted.model, 1):
+            return refusal
+        if refusal := check_submitted(submitted):
+            return refusal
+        return transcript_of(submitted, self._text_of(submitted.recording.sha256))
+
+    def _text_of(self, sha256: str) -> str | None:
+        """Return what is spoken in a recording: one that became a voice, or that was spoken here."""
+        uploaded = (voice.text for voice in reversed(self.voices) if voice.sha256 == sha256)
+        return self._spoken.get(sha256) or next(uploaded, None)
+
+    def _count_other(self, endpoint: Endpoint, model: str, tokens: int) -> Answer | None:
+        if model not in (SPEAKING if endpoint == "speech" else TRANSCRIBING):
+            return None
+        meter = self._other_meters.setdefault((endpoint, model), QuotaMeter(self._quota or Quota()))
+        return _count(meter, tokens)
+
+    def _models(self, request: web.Request) -> Answer:
+        kind = request.query.get("sub_type", "")
+        kinds = {"text-to-speech": SPEAKING, "speech-to-text": TRANSCRIBING}
+        models = kinds.get(kind, (*SPEAKING, *TRANSCRIBING) if not kind else ())
+        listed = [{"id": model, "object": "model", "created": 0, "owned_by": ""} for model in models]
+        return json_answer(200, {"object": "list", "data": listed})
+
     async def _delete(self, request: web.Request) -> Answer:
         try:
             # Not by request.json, which decodes by whatever charset the request names.
@@ -134,3 +198,11 @@ class Account:
             return error_answer(400, 20059, "The voice does not exist.")
         self.voices[:] = kept
         return json_answer(200, {})
+
+
+def _count(meter: QuotaMeter, tokens: int) -> Answer | None:
+    """Count a request; return its refusal, or None."""
+    limit = meter.take(asyncio.get_running_loop().time(), tokens)
+    if limit is None:
+        return None
+    return unverified_answer(limit) if meter.quota.told_as == 403 else rate_limit_answer(limit)

@@ -48,6 +48,8 @@ class Answer:
     content_type: str = "application/json"
     headers: tuple[tuple[str, str], ...] = ()
     """Added to, or in place of, the usual ones."""
+    chunk_bytes: int | None = None
+    """Bytes of each chunk, where the body is sent in chunks, without its length; None for a whole body."""
 
     def headers_with(self, trace_id: str) -> CIMultiDict[str]:
         """Return all headers but ``Content-Length``."""

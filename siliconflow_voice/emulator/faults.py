@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Literal, TypedDict, TypeVar, get_args
 
 from attrs import define, evolve, field, frozen
 
@@ -24,6 +24,7 @@ __all__ = [
     "ResetAfter",
     "ReturnStatus",
     "StallAfter",
+    "StallAnswer",
     "TrickleAnswer",
     "TruncateAnswer",
 ]
@@ -70,6 +71,13 @@ class TruncateAnswer:
 
 
 @frozen
+class StallAnswer:
+    """Hold the connection within the answer's body."""
+
+    keep_bytes: int
+
+
+@frozen
 class TrickleAnswer:
     """Send the answer's body byte by byte."""
 
@@ -84,8 +92,18 @@ class CloseIdle:
 
 
 Action = (
-    ReturnStatus | Delay | StallAfter | ResetAfter | DropAnswer | TruncateAnswer | TrickleAnswer | CloseIdle
+    ReturnStatus
+    | Delay
+    | StallAfter
+    | ResetAfter
+    | DropAnswer
+    | TruncateAnswer
+    | StallAnswer
+    | TrickleAnswer
+    | CloseIdle
 )
+
+_Target = Literal["upload", "list", "delete", "speech", "transcribe", "models", "any"]
 
 _Number = TypeVar("_Number", int, float)
 
@@ -95,7 +113,7 @@ class Aim(TypedDict, total=False):
 
     times: int | None
     share: float
-    endpoint: Literal["upload", "list", "delete", "any"]
+    endpoint: _Target
 
 
 @frozen
@@ -103,8 +121,8 @@ class Fault:
     """A fault, created by one of the class methods, which all accept these keywords too.
 
     ``times`` (1): how many requests meet it, None for all. ``share`` (1.0): the fraction, drawn at random, of
-    the matching requests that meet it. ``endpoint`` (``"upload"``): ``"upload"``, ``"list"``, ``"delete"`` or
-    ``"any"`` of the three.
+    the matching requests that meet it. ``endpoint`` (``"upload"``): ``"upload"``, ``"list"``, ``"delete"``,
+    ``"speech"``, ``"transcribe"``, ``"models"`` or ``"any"`` of them.
 
     Example::
 
@@ -117,16 +135,16 @@ class Fault:
     action: Action
     times: int | None = 1
     share: float = 1.0
-    endpoint: Literal["upload", "list", "delete", "any"] = "upload"
+    endpoint: _Target = "upload"
 
     def __attrs_post_init__(self) -> None:
         if self.times is not None and self.times < 1:
             raise ValueError(f"times must be at least 1 or None, got {self.times!r:.80}")
         if not 0 < self.share <= 1:
             raise ValueError(f"share must be above 0 and at most 1, got {self.share!r:.80}")
-        if self.endpoint not in {"upload", "list", "delete", "any"}:
-            choices = "'upload', 'list', 'delete' or 'any'"
-            raise ValueError(f"endpoint must be {choices}, got {self.endpoint!r:.80}")
+        if self.endpoint not in get_args(_Target):
+            choices = ", ".join(map(repr, get_args(_Target)))
+            raise ValueError(f"endpoint must be one of {choices}, got {self.endpoint!r:.80}")
 
     def __str__(self) -> str:
         return f"{self.name} on {self.endpoint}"
@@ -190,6 +208,12 @@ class Fault:
         """Process the request, announce the whole answer, send ``keep_bytes`` of its body, and close."""
         action = TruncateAnswer(_at_least_0("keep_bytes", keep_bytes))
         return cls(f"truncate_answer({keep_bytes})", action, **aim)
+
+    @classmethod
+    def stall_answer(cls, keep_bytes: int = 8, **aim: Unpack[Aim]) -> Fault:
+        """Process the request, send ``keep_bytes`` of the answer's body, and hold the connection."""
+        action = StallAnswer(_at_least_0("keep_bytes", keep_bytes))
+        return cls(f"stall_answer({keep_bytes})", action, **aim)
 
     @classmethod
     def trickle_answer(cls, seconds_per_byte: float, **aim: Unpack[Aim]) -> Fault:

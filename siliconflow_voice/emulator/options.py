@@ -22,7 +22,7 @@ _ABOUT_FAULTS = """\
 Each may be passed several times; a request meets the first that is due. A fault
 hits every upload, unless settings behind a comma say otherwise: share=0.2 (the
 fraction of requests that meet it), times=3 (how many meet it), endpoint=upload,
-list, delete or any."""
+list, delete, speech, transcribe, models or any."""
 _EXAMPLES = """\
 examples:
   %(prog)s --port 8000
@@ -182,6 +182,8 @@ def _add_faults(parser: argparse.ArgumentParser) -> None:
     )
     truncate = _FaultOption(Fault.truncate_answer, _whole)
     add("--truncate-answer", "BYTES", truncate, "store the voice, and cut the answer off after so many")
+    stall = _FaultOption(Fault.stall_answer, _whole)
+    add("--stall-answer", "BYTES", stall, "store the voice, and stop sending the answer after so many")
     trickle = _FaultOption(Fault.trickle_answer, _number)
     add("--trickle-answer", "SECONDS", trickle, "store the voice, and wait before each byte of the answer")
     idle = _FaultOption(Fault.close_idle, _number, endpoint="any")

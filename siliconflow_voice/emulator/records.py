@@ -8,7 +8,7 @@ from attrs import define, frozen
 
 __all__ = ["Endpoint", "RequestRecord", "StoredVoice"]
 
-Endpoint = Literal["upload", "list", "delete", "unknown"]
+Endpoint = Literal["upload", "list", "delete", "speech", "transcribe", "models", "unknown"]
 
 
 @frozen

@@ -25,10 +25,12 @@ from siliconflow_voice.emulator.faults import (
     ResetAfter,
     ReturnStatus,
     StallAfter,
+    StallAnswer,
     TrickleAnswer,
     TruncateAnswer,
 )
 from siliconflow_voice.emulator.records import RequestRecord
+from siliconflow_voice.emulator.speaking import Delivery
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,6 +48,9 @@ _ENDPOINTS: dict[tuple[str, str], Endpoint] = {
     ("POST", "/v1/uploads/audio/voice"): "upload",
     ("GET", "/v1/audio/voice/list"): "list",
     ("POST", "/v1/audio/voice/deletions"): "delete",
+    ("POST", "/v1/audio/speech"): "speech",
+    ("POST", "/v1/audio/transcriptions"): "transcribe",
+    ("GET", "/v1/models"): "models",
 }
 # aiohttp takes 0 for "for ever". All handlers have ended before it begins to count.
 _SHUTDOWN_SECONDS = 0.1
@@ -57,10 +62,13 @@ _log.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_inf
 
 
 class Emulator:
-    """SiliconFlow's voice API on loopback: upload, list and delete, as far as their behaviour is known.
+    """SiliconFlow's voice API on loopback, as far as its behaviour is known.
 
-    Voices are kept in memory. The clock is the running loop's, and everything random comes from ``seed``. An
-    upload counts toward the quota of its model once its body was read; listing and deleting don't count.
+    It uploads, lists and deletes voices, speaks, transcribes, and lists models. Voices are kept in memory.
+    Speech is a tone in wav and pcm, and silence in mp3 and opus; a transcript is the text that a recording
+    was uploaded or spoken with. The clock is the running loop's, and everything random comes from ``seed``.
+    Uploads, speech and transcripts each count toward a quota of their model, once the body was read; the
+    other requests don't count.
 
     Args:
         api_key: The only key that is accepted.
@@ -74,6 +82,7 @@ class Emulator:
         max_audio_bytes: The largest audio that is accepted.
         list_key: The key of the list in its answer: ``"result"`` as really seen, ``"results"`` as
             documented, ``""`` for a bare list.
+        delivery: How speech is sent.
         seed: The seed of everything random.
         ssl: Serve https with this context.
 
@@ -94,6 +103,7 @@ class Emulator:
         models: Iterable[str] = _MODELS,
         max_audio_bytes: int = 5_000_000,
         list_key: str = "result",
+        delivery: Delivery = Delivery(),
         seed: int = 0,
         ssl: SSLContext | None = None,
     ) -> None:
@@ -108,6 +118,7 @@ class Emulator:
             raise ValueError(f"latency must be seconds or a range of seconds, got {latency!r:.80}")
         self._latency = low, high
         self._host, self._port, self._ssl = host, port, ssl
+        self._delivery = delivery
         # Or a web page could reach it by a name of its own, which it has lead to this machine.
         self._is_loopback = _names_loopback(host)
         self._random = random.Random(seed)  # noqa: S311 - is to be repeatable, not secret
@@ -118,6 +129,7 @@ class Emulator:
             models=models,
             max_audio_bytes=max_audio_bytes,
             list_key=list_key,
+            delivery=delivery,
             chance=self._random,
         )
         self._plan = FaultPlan(self._random)
@@ -262,10 +274,15 @@ class Emulator:
                 return await wire.truncate(request, answer, trace_id, keep_bytes)
             case TrickleAnswer(seconds_per_byte):
                 return await wire.trickle(request, answer, trace_id, seconds_per_byte)
+            case StallAnswer(keep_bytes):
+                return await wire.stall(request, answer, trace_id, keep_bytes)
             case CloseIdle(seconds):
                 response = await wire.send(request, answer, trace_id)
                 self._idle.close_after(wire.transport_of(request), seconds)
                 return response
+            case _ if answer.chunk_bytes is not None:
+                first_after, pause = self._delivery.first_after, self._delivery.pause
+                return await wire.stream(request, answer, trace_id, first_after=first_after, pause=pause)
             case _:
                 return answer.response(trace_id)
 

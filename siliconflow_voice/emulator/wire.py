@@ -17,7 +17,19 @@ from siliconflow_voice.emulator.uploads import CHUNK_BYTES, MALFORMED
 if TYPE_CHECKING:
     from siliconflow_voice.emulator.answers import Answer
 
-__all__ = ["IdleConnections", "drop", "has_left", "hold", "read_body", "reset", "send", "trickle", "truncate"]
+__all__ = [
+    "IdleConnections",
+    "drop",
+    "has_left",
+    "hold",
+    "read_body",
+    "reset",
+    "send",
+    "stall",
+    "stream",
+    "trickle",
+    "truncate",
+]
 
 _LOOK_AGAIN_SECONDS = 0.05
 # POLLRDHUP is Linux's: the other side has closed, though data is still unread. Elsewhere POLLHUP must do.
@@ -99,6 +111,33 @@ async def send(request: web.Request, answer: Answer, trace_id: str) -> web.Strea
     return response
 
 
+async def stream(
+    request: web.Request, answer: Answer, trace_id: str, *, first_after: float, pause: float
+) -> web.StreamResponse:
+    """Send an answer in its chunks, the first after *first_after* seconds, with pauses in between."""
+    response = _announce(answer, trace_id)
+    size = answer.chunk_bytes or len(answer.body)
+    with contextlib.suppress(ConnectionError):
+        await response.prepare(request)
+        await asyncio.sleep(first_after)
+        for start in range(0, len(answer.body), size):
+            if start and pause:
+                await asyncio.sleep(pause)
+            await response.write(answer.body[start : start + size])
+        await response.write_eof()
+    return response
+
+
+async def stall(request: web.Request, answer: Answer, trace_id: str, keep_bytes: int) -> web.StreamResponse:
+    """Announce the whole answer, send ``keep_bytes`` of its body, and hold the connection."""
+    response = _announce(answer, trace_id)
+    with contextlib.suppress(ConnectionError):
+        await response.prepare(request)
+        await response.write(answer.body[:keep_bytes])
+        await hold(transport_of(request))
+    return response
+
+
 async def truncate(
     request: web.Request, answer: Answer, trace_id: str, keep_bytes: int
 ) -> web.StreamResponse:
@@ -131,7 +170,10 @@ def transport_of(request: web.Request) -> asyncio.Transport:
 
 def _announce(answer: Answer, trace_id: str) -> web.StreamResponse:
     response = web.StreamResponse(status=answer.status, headers=answer.headers_with(trace_id))
-    response.content_length = len(answer.body)
+    if answer.chunk_bytes is None:
+        response.content_length = len(answer.body)
+    else:
+        response.enable_chunked_encoding()
     return response
 
 

@@ -1,12 +1,14 @@
-"""The way to one address with one key: sends one attempt, and reads all of its answer."""
+"""The way to one address with one key: sends one attempt, and reads its answer, or opens it as a stream."""
 
 from __future__ import annotations
 
 import asyncio
 import platform
+from contextlib import AsyncExitStack
 
 import aiohttp
-from attrs import define, field
+from aiohttp.client import _RequestContextManager
+from attrs import define, evolve, field
 from yarl import URL
 
 from siliconflow_voice.api.answers import Answer, Inflater, Redactor
@@ -17,12 +19,15 @@ from siliconflow_voice.transport.origin import Origin, Secret
 from siliconflow_voice.transport.payload import RequestPayload, Transfer
 from siliconflow_voice.transport.proxy import Proxy
 from siliconflow_voice.transport.session import Connection
+from siliconflow_voice.transport.streaming import AudioStream, headers_of, is_text
 from siliconflow_voice.transport.timeouts import Timeouts, Watch
 from siliconflow_voice.transport.translation import translate
 from siliconflow_voice.version import __version__
 
 __all__ = ["Channel"]
 
+# What an attempt raises.
+_PROBLEMS = (SiliconFlowError, aiohttp.ClientError, OSError, ValueError, RuntimeError)
 _READ = 1 << 16
 # Parsed in one go, at most: some milliseconds.
 _WHOLE = 1 << 17
@@ -71,45 +76,107 @@ class Channel:
             until: The loop's time at which the attempt must be over, or None.
             voices: Receives a long list while it arrives.
         """
-        timeouts, headers = self.timeouts, self._headers
-        if payload is None:
-            transfer.body_sent = True
-        else:
-            headers = {**headers, "Content-Type": payload.content_type}
-        transfer.was_used = self.connection.was_used
-        watch = Watch(transfer, timeouts, until)
+        watch = self._watched(payload, transfer, until)
         try:
-            session = self.connection.session()
             async with watch.scope:
                 watch.start()
                 try:
-                    async with session.request(
-                        request.method,
-                        self._url(request.path),
-                        headers=headers,
-                        data=payload,
-                        allow_redirects=False,
-                        raise_for_status=False,
-                        auto_decompress=False,
-                        middlewares=(),
-                        proxy=None if self.proxy is None else self.proxy.url,
-                        proxy_headers=None if self.proxy is None else self.proxy.headers,
-                        timeout=aiohttp.ClientTimeout(total=None, connect=timeouts.connect),
-                    ) as response:
+                    async with self._ask(request, payload) as response:
                         return await self._read(response, request.max_answer, transfer, voices)
                 finally:
                     watch.stop()
                     await transfer.ended()
-        except SiliconFlowError as error:
-            return transfer.error or error
-        except (aiohttp.ClientError, OSError, ValueError, RuntimeError) as problem:
-            return transfer.error or watch.error(problem) or translate(problem, self.origin.host)
+        except _PROBLEMS as problem:
+            return self._error(problem, transfer, watch)
 
-    def _url(self, path: str) -> URL:
-        url = self._urls.get(path)
+    async def stream(
+        self, request: Request, payload: RequestPayload | None, transfer: Transfer, until: float | None
+    ) -> Answer | AudioStream | SiliconFlowError:
+        """Send a request once; return its audio as soon as the first of it has come, to be read and closed.
+
+        Args:
+            request: What to send.
+            payload: Its body, made for this attempt.
+            transfer: Records how far the attempt gets.
+            until: The loop's time by which the audio must begin, or None.
+
+        Returns:
+            The audio; an answer that is not audio; or the error that stands for what came instead.
+        """
+        watch = self._watched(payload, transfer, until)
+        try:
+            async with watch.scope, AsyncExitStack() as stack:
+                watch.start()
+                stack.push_async_callback(transfer.ended)
+                stack.callback(watch.stop)
+                response = await self._ask(request, payload, accept="*/*")
+                stack.callback(response.close)
+                if is_text(response):
+                    return await self._read(response, request.max_answer, transfer, None)
+                opened = await self._begin(response, request.max_answer, transfer, watch)
+                if isinstance(opened, AudioStream):
+                    watch.stop()
+                    stack.pop_all()
+                return opened
+        except _PROBLEMS as problem:
+            return self._error(problem, transfer, watch)
+
+    async def _begin(
+        self, response: aiohttp.ClientResponse, limit: int, transfer: Transfer, watch: Watch
+    ) -> Answer | AudioStream:
+        """Return audio of which the first has come; or what is text all the same, and an empty body."""
+        answer = Answer(response.status, headers_of(response), limit=limit, redact=self._redact)
+        stall, host = self.timeouts.stall, self.origin.host
+        stream = AudioStream(answer, response, transfer, self.connection, host, stall)
+        text = await stream.begin(limit)
+        if text is not None:
+            return evolve(answer, raw=text)
+        ends = watch.scope.when()
+        stream.left = None if ends is None else ends - asyncio.get_running_loop().time()
+        return stream
+
+    def _watched(self, payload: RequestPayload | None, transfer: Transfer, until: float | None) -> Watch:
+        """Return what bounds an attempt that begins now."""
+        if payload is None:
+            transfer.body_sent = True
+        transfer.was_used = self.connection.was_used
+        return Watch(transfer, self.timeouts, until)
+
+    def _ask(
+        self, request: Request, payload: RequestPayload | None, accept: str | None = None
+    ) -> _RequestContextManager:
+        headers = self._headers
+        if payload is not None:
+            headers = {**headers, "Content-Type": payload.content_type}
+        if accept is not None:
+            headers = {**headers, "Accept": accept}
+        return self.connection.session().request(
+            request.method,
+            self._url(request),
+            headers=headers,
+            data=payload,
+            allow_redirects=False,
+            raise_for_status=False,
+            auto_decompress=False,
+            middlewares=(),
+            proxy=None if self.proxy is None else self.proxy.url,
+            proxy_headers=None if self.proxy is None else self.proxy.headers,
+            timeout=aiohttp.ClientTimeout(total=None, connect=self.timeouts.connect),
+        )
+
+    def _error(self, problem: BaseException, transfer: Transfer, watch: Watch) -> SiliconFlowError:
+        """Return the error that stands for what an attempt raised."""
+        if transfer.error is not None:
+            return transfer.error
+        if isinstance(problem, SiliconFlowError):
+            return problem
+        return watch.error(problem) or translate(problem, self.origin.host)
+
+    def _url(self, request: Request) -> URL:
+        url = self._urls.get(request.path)
         if url is None:
-            url = self._urls[path] = self.origin.base_url / path
-        return url
+            url = self._urls[request.path] = self.origin.base_url / request.path
+        return url.with_query(request.query) if request.query else url
 
     async def _read(
         self, response: aiohttp.ClientResponse, limit: int, transfer: Transfer, voices: VoiceList | None
@@ -136,8 +203,7 @@ class Channel:
                 raise
         except ValueError:
             body.spoil()
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        return body.end(response.status, headers, self._redact)
+        return body.end(response.status, headers_of(response), self._redact)
 
 
 class _Body:

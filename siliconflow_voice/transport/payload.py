@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 
 import pybase64
@@ -20,7 +20,7 @@ from siliconflow_voice.errors import SiliconFlowError
 # that thirty-two uploads' pieces, sent in one turn of the loop, hold it up for less than 10 ms.
 _PIECE = 60 << 10
 
-__all__ = ["RequestPayload", "Transfer"]
+__all__ = ["RequestPayload", "Section", "Transfer"]
 
 
 @define
@@ -90,8 +90,18 @@ class Transfer:
             await self._ended
 
 
+@define
+class Section:
+    """A part of a body: an envelope, and the blocks of the audio in it."""
+
+    envelope: Envelope
+    blocks: AsyncGenerator[Block, None] | None
+    audio: int | None
+    """Bytes of the audio; None if that is not known."""
+
+
 class RequestPayload(Payload):
-    """An envelope, and the audio's blocks in it."""
+    """An envelope, and the audio's blocks in it; then any further ones, each with blocks of its own."""
 
     _autoclose = True  # the blocks are closed where they are read
 
@@ -101,12 +111,12 @@ class RequestPayload(Payload):
         blocks: AsyncGenerator[Block, None] | None,
         size: int | None,
         transfer: Transfer,
+        further: Sequence[Section] = (),
     ) -> None:
         super().__init__(None, content_type=envelope.content_type)
-        self._envelope = envelope
-        self._blocks = blocks
-        self._audio = size
-        self._size = envelope.size(size)
+        self._sections = [Section(envelope, blocks, size), *further]
+        sizes = [section.envelope.size(section.audio) for section in self._sections]
+        self._size = None if None in sizes else sum(size for size in sizes if size is not None)
         self._transfer = transfer
 
     async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:  # noqa: ARG002 - it is our size
@@ -115,14 +125,8 @@ class RequestPayload(Payload):
         transfer = self._transfer
         transfer.begin(writer)
         try:
-            await self._write(writer, self._envelope.prologue)
-            epilogue = self._envelope.epilogue
-            if self._blocks is not None:
-                async with aclosing(self._blocks) as blocks:
-                    write = self._write_encoded if self._envelope.base64 else self._write_plain
-                    epilogue = await write(writer, blocks, epilogue)
-            if epilogue:
-                await self._write(writer, epilogue)
+            for section in self._sections:
+                await self._write_section(writer, section)
             await writer.drain()
             transfer.body_sent = True
         except SiliconFlowError as error:
@@ -139,27 +143,37 @@ class RequestPayload(Payload):
         """Raise TypeError: a body that is read while it is sent never exists as a string."""
         raise TypeError("a streamed body can't be decoded")
 
+    async def _write_section(self, writer: AbstractStreamWriter, section: Section) -> None:
+        await self._write(writer, section.envelope.prologue)
+        epilogue = section.envelope.epilogue
+        if section.blocks is not None:
+            async with aclosing(section.blocks) as blocks:
+                write = self._write_encoded if section.envelope.base64 else self._write_plain
+                epilogue = await write(writer, blocks, section)
+        if epilogue:
+            await self._write(writer, epilogue)
+
     async def _write_plain(
-        self, writer: AbstractStreamWriter, blocks: AsyncIterator[Block], epilogue: bytes
+        self, writer: AbstractStreamWriter, blocks: AsyncIterator[Block], section: Section
     ) -> bytes:
         """Write the audio and, along with its last block, the epilogue; return what is left of that."""
-        audio = 0
+        audio, epilogue = 0, section.envelope.epilogue
         async for block in blocks:
             audio += len(block)
-            whole = followed_by(block, epilogue) if audio == self._audio else None
+            whole = followed_by(block, epilogue) if audio == section.audio else None
             await self._write(writer, block if whole is None else whole, audio)
             if whole is not None:
                 epilogue = b""
         return epilogue
 
     async def _write_encoded(
-        self, writer: AbstractStreamWriter, blocks: AsyncIterator[Block], epilogue: bytes
+        self, writer: AbstractStreamWriter, blocks: AsyncIterator[Block], section: Section
     ) -> bytes:
-        audio = 0
+        audio, epilogue = 0, section.envelope.epilogue
         async for encoded, taken in _encoded(blocks):
             audio += taken
             # To join these costs less than to send them one after the other.
-            tail, epilogue = (epilogue, b"") if audio == self._audio else (b"", epilogue)
+            tail, epilogue = (epilogue, b"") if audio == section.audio else (b"", epilogue)
             await self._write(writer, encoded + tail, audio)
         return epilogue
 

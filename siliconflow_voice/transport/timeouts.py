@@ -18,7 +18,10 @@ class Timeouts:
     """Bounds of one attempt, in seconds; None lifts a bound."""
 
     attempt: float | None = field(default=120.0, validator=positive_or_none)
-    """From the connection to the last byte of the answer."""
+    """From the connection to the last byte of the answer.
+
+    Of speech, the time that its consumer takes is not counted.
+    """
     connect: float | None = field(default=10.0, validator=positive_or_none)
     """To establish a connection: DNS, TCP and TLS together."""
     stall: float | None = field(default=30.0, validator=positive_or_none)

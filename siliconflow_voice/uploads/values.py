@@ -7,15 +7,12 @@ from typing import Literal, TypeAlias
 
 from attrs import field, frozen
 
-from siliconflow_voice.api.requests import Encoding
+from siliconflow_voice.api.requests import DEFAULT_MODEL, Encoding
 from siliconflow_voice.audio.source import Audio, AudioSource
 from siliconflow_voice.errors import SiliconFlowError
 from siliconflow_voice.models import Voice
 
 __all__ = ["DEFAULT_MODEL", "Status", "UploadOutcome", "VoiceUpload"]
-
-DEFAULT_MODEL = "FunAudioLLM/CosyVoice2-0.5B"
-"""The model that takes voices on both of the vendor's clouds."""
 
 Status: TypeAlias = Literal["uploaded", "recovered", "skipped", "failed"]
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from siliconflow_voice.emulator import Fault
 from siliconflow_voice.emulator.faults import FaultPlan, ReturnStatus
+from siliconflow_voice.emulator.records import Endpoint
 
 
 def plan(*faults: Fault) -> FaultPlan:
@@ -53,10 +54,19 @@ def test_a_fault_meets_only_its_own_endpoint() -> None:
     assert [faults.pick(endpoint) for endpoint in ("upload", "delete", "unknown")] == [None] * 3
 
 
-def test_a_fault_for_any_endpoint_meets_the_three_that_there_are() -> None:
+def test_a_fault_for_any_endpoint_meets_all_that_there_are() -> None:
     faults = plan(Fault.drop_answer(times=None, endpoint="any"))
-    met = [endpoint for endpoint in ("upload", "list", "delete", "unknown") if faults.pick(endpoint)]
-    assert met == ["upload", "list", "delete"]
+    endpoints: tuple[Endpoint, ...] = (
+        "upload",
+        "list",
+        "delete",
+        "speech",
+        "transcribe",
+        "models",
+        "unknown",
+    )
+    met = [endpoint for endpoint in endpoints if faults.pick(endpoint)]
+    assert met == list(endpoints[:-1])
 
 
 def test_a_shared_fault_is_met_by_about_its_share_of_the_requests() -> None:
@@ -116,7 +126,7 @@ def test_a_fault_reads_as_the_call_that_made_it() -> None:
         (lambda: Fault.drop_answer(times=0), "times must be at least 1"),
         (lambda: Fault.drop_answer(share=0.0), "share must be above 0"),
         (lambda: Fault.drop_answer(share=1.1), "share must be above 0 and at most 1"),
-        (lambda: Fault.drop_answer(endpoint="speech"), "endpoint must be"),  # type: ignore[arg-type] # on purpose
+        (lambda: Fault.drop_answer(endpoint="speak"), "endpoint must be one of"),  # type: ignore[arg-type] # on purpose
         (lambda: Fault.return_status(99), "status must be from 200 to 599"),
         (lambda: Fault.delay(-1.0), "seconds must not be negative"),
         (lambda: Fault.stall_after(-1), "bytes_ must not be negative"),

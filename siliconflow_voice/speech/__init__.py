@@ -1,0 +1,1 @@
+"""Speaking and transcribing: streams of audio out, transcripts back."""
