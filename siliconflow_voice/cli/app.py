@@ -14,6 +14,7 @@ from siliconflow_voice.cli.exits import BAD_USAGE, BY_SIGNAL, STOPPED
 from siliconflow_voice.cli.inspect import inspect
 from siliconflow_voice.cli.journal import journal
 from siliconflow_voice.cli.serve import serve
+from siliconflow_voice.cli.speech import models, speak, transcribe
 from siliconflow_voice.cli.terminal import open_closed_streams, print_error
 from siliconflow_voice.cli.voices import delete, list_voices, upload
 from siliconflow_voice.cli.wording import told
@@ -35,6 +36,9 @@ app.command(bulk)
 app.command(upload)
 app.command(list_voices, name="list")
 app.command(delete)
+app.command(speak)
+app.command(transcribe)
+app.command(models)
 app.command(inspect)
 app.command(journal)
 app.command(serve)

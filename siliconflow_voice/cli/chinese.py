@@ -29,6 +29,32 @@ MESSAGES = {
     ),
     "Delete this voice for good? [y/N] ": "永久删除这个音色？[y/N] ",
     "Delete these {count:,} voices for good? [y/N] ": "永久删除这 {count:,} 个音色？[y/N] ",
+    # Speech and transcripts.
+    "Speaking": "正在合成",
+    "Transcribing {file}": "正在转写 {file}",
+    "Listing models": "正在列出模型",
+    "{value} is an option, not a file": "{value} 是选项，不是文件",
+    "{file}: nothing was heard": "{file}：没有听到内容",
+    "duration not known": "时长未知",
+    "{file}: {format}, {size}, {lasts}; first bytes after {wait:.2f} s": (
+        "{file}：{format}，{size}，{lasts}；首字节 {wait:.2f} 秒"
+    ),
+    "Pass a --reference-text for each --reference, with the words that are spoken in it": (
+        "每个 --reference 都要有一个 --reference-text，写明录音里说的话。"
+    ),
+    "Pass the voice to speak with: either --voice, or --reference; to find voices, run: "
+    "siliconflow-voice list": (
+        "请用 --voice 或 --reference（二选一）指定声音；要查看音色，请运行 siliconflow-voice list。"
+    ),
+    "--output {file} does not end with a format that can be spoken; end it with one of {supported}, or pass "
+    "--format": "--output {file} 的扩展名不是可合成的格式；请改为 {supported} 之一，或加 --format。",
+    "--json is about a file, and standard output has the audio: pass --output FILE": (
+        "--json 描述的是文件，而标准输出要写音频：请加 --output FILE。"
+    ),
+    "A terminal can't play audio: pass --output FILE, or pipe it into a player": (
+        "终端不能播放音频：请加 --output FILE，或用管道交给播放器。"
+    ),
+    "--output {file} can't be written: {reason}": "无法写入 --output {file}：{reason}。",
     # Texts.
     "Pass the words that are spoken, with either --text or --text-file": (
         "请用 --text 或 --text-file（二选一）给出录音里说的话。"
@@ -44,6 +70,7 @@ MESSAGES = {
     # Calls and their errors.
     "Waiting {seconds:.0f} s: {reason}": "等待 {seconds:.0f} 秒：{reason}",
     "Gave up after {count} attempts.": "尝试 {count} 次后放弃。",
+    "To see the account's voices, run: siliconflow-voice list": "查看账号音色，请运行 siliconflow-voice list",
     "Pass a path, bytes or a seekable file: these can be sent again after a failure.": (
         "请传入路径、bytes 或可定位的文件：失败后可以重发。"
     ),

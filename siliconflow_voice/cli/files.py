@@ -16,7 +16,7 @@ from siliconflow_voice.audio.files import kind_of
 from siliconflow_voice.bulk.tables import part_of
 from siliconflow_voice.errors import ConfigurationError
 
-__all__ = ["Files"]
+__all__ = ["Files", "check_writable"]
 
 _FAILURES = ".failures"
 
@@ -73,7 +73,7 @@ class Files:
                 )
         for name, path in files:
             if name in written or name in parts:
-                _check_writable(name, path)
+                check_writable(name, path)
 
     def how_to_run_again(self, manifest: Path, *, root: Path | None, encoding: str) -> str:
         """Return with which options the failures of a manifest are run again.
@@ -103,8 +103,12 @@ def _same(path: Path, other: Path) -> bool:
         return False
 
 
-def _check_writable(name: str, path: Path) -> None:
-    """Check that a file can be written, and leave it as it is; what is a link will be replaced."""
+def check_writable(name: str, path: Path) -> None:
+    """Check that a file can be written, and leave it as it is; what is a link will be replaced.
+
+    Raises:
+        ConfigurationError: It can't be written; *name* is the option's.
+    """
     try:
         try:
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL))

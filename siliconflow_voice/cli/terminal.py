@@ -62,6 +62,15 @@ class Stdout:
         self._attempt(lambda: self._file.write(text))
         return len(text)
 
+    def write_bytes(self, data: bytes) -> None:
+        """Write bytes, and flush them: for a program that reads them as they come."""
+
+        def write() -> None:
+            self._file.buffer.write(data)
+            self._file.buffer.flush()
+
+        self._attempt(write)
+
     def flush(self) -> None:
         """Flush what was written."""
         self._attempt(self._file.flush)

@@ -42,7 +42,7 @@ async def upload(
     *,
     name: str,
     text: str | None = None,
-    text_file: Path | None = None,
+    text_file: Annotated[Path | None, Parameter(allow_leading_hyphen=True)] = None,
     model: str = DEFAULT_MODEL,
     encoding: Encoding = "multipart",
     ensure: Flag = False,

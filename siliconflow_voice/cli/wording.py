@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from siliconflow_voice.cli.language import translated
-from siliconflow_voice.errors import InvalidUploadError, SiliconFlowError
+from siliconflow_voice.errors import APIStatusError, InvalidUploadError, SiliconFlowError
 
 __all__ = ["in_options", "told"]
 
@@ -30,7 +30,18 @@ _PHRASES = {
     r"\bCheck list_voices\(\) before you upload it again\b": "Run it again to have its voice looked for",
 }
 # The arguments of one call; in a table they are columns, and stay.
-_ARGUMENTS = {"custom_name": "--name", "model": "--model"}
+_ARGUMENTS = {
+    "custom_name": "--name",
+    "gain": "--gain",
+    "model": "--model",
+    "response_format": "--format",
+    "sample_rate": "--sample-rate",
+    "speed": "--speed",
+    "voice": "--voice",
+}
+_REFERENCE = re.compile(r"^references\[\d+\]\.(audio|text)$")
+# What the service says of a voice that it doesn't know.
+_UNKNOWN_VOICE = frozenset({20047, 20059})
 _ANY = {re.compile(phrase): words for phrase, words in _PHRASES.items()}
 
 
@@ -47,8 +58,11 @@ def told(error: SiliconFlowError) -> str:
     What went wrong is as the SDK or the service has it, in English.
     """
     if isinstance(error, InvalidUploadError) and error.reason:
-        option = _ARGUMENTS.get(error.field)
-        summary = error.reason if error.field == "audio" else f"{option or error.field}: {error.reason}"
+        argument = _REFERENCE.sub(r"\1", error.field) if error.field.endswith("audio") else error.field
+        argument = _REFERENCE.sub("--reference-text", argument)
+        summary = error.reason
+        if argument != "audio":  # whose reasons name the file
+            summary = f"{_ARGUMENTS.get(argument, argument)}: {summary}"
     else:
         summary = error.summary
     summary = in_options(summary.rstrip("."))
@@ -57,4 +71,6 @@ def told(error: SiliconFlowError) -> str:
         sentences.append(translated("Gave up after {count} attempts.", count=count))
     if error.hint:
         sentences.append(translated(in_options(error.hint).replace("{", "{{").replace("}", "}}")))
+    if isinstance(error, APIStatusError) and error.code in _UNKNOWN_VOICE:
+        sentences.append(translated("To see the account's voices, run: siliconflow-voice list"))
     return " ".join(sentences)
