@@ -14,8 +14,9 @@ from siliconflow_voice.cli.exits import BAD_USAGE, BY_SIGNAL, STOPPED
 from siliconflow_voice.cli.inspect import inspect
 from siliconflow_voice.cli.journal import journal
 from siliconflow_voice.cli.serve import serve
-from siliconflow_voice.cli.speech import models, speak, transcribe
+from siliconflow_voice.cli.speech import speak
 from siliconflow_voice.cli.terminal import open_closed_streams, print_error
+from siliconflow_voice.cli.transcripts import models, transcribe
 from siliconflow_voice.cli.voices import delete, list_voices, upload
 from siliconflow_voice.cli.wording import told
 from siliconflow_voice.errors import ConfigurationError, InvalidUploadError, SiliconFlowError

@@ -12,12 +12,14 @@ from attrs import frozen
 from cyclopts import Group, Parameter
 from cyclopts.validators import Number
 
+from siliconflow_voice.cli.language import translated
+from siliconflow_voice.cli.texts import STANDARD_STREAM
 from siliconflow_voice.client import VoiceClient
 from siliconflow_voice.errors import ConfigurationError
 from siliconflow_voice.signals import default_interrupt
 from siliconflow_voice.transport.pasted import key_in
 
-__all__ = ["Connection", "Count", "Flag", "MaybeCount", "find_key"]
+__all__ = ["Connection", "Count", "Flag", "MaybeCount", "Output", "find_key"]
 
 # A key has some fifty characters, and a .env file around it some more.
 _KEY_FILE_BYTES = 4_096
@@ -29,6 +31,19 @@ Count: TypeAlias = Annotated[int, _COUNT]
 """A whole number from 1."""
 MaybeCount: TypeAlias = Annotated[int | None, _COUNT]
 """A whole number from 1, or nothing."""
+
+
+def _no_option(_kind: object, value: Path | None) -> None:
+    """Refuse an option in place of a file: ``-`` alone is allowed to look like one."""
+    if value is not None and str(value).startswith("-") and str(value) != STANDARD_STREAM:
+        raise ValueError(translated("{value} is an option, not a file", value=value))
+
+
+Output: TypeAlias = Annotated[
+    Path | None,
+    Parameter(name=["--output", "-o"], allow_leading_hyphen=True, validator=_no_option),
+]
+"""The option ``-o``."""
 
 
 @Parameter(name="*", group=Group("Connection", sort_key=9))
