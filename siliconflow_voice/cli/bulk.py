@@ -112,6 +112,12 @@ async def bulk(
 
     Run the same command again to resume: uploads that are known to be stored are not sent twice.
 
+    For example:
+
+        siliconflow-voice bulk voices.csv --check
+        siliconflow-voice bulk voices.csv --results results.csv --report report.html
+        siliconflow-voice bulk voices.xlsx --requests-per-minute 60 --json
+
     Exit status: 0 all done; 1 some rows failed; 2 invalid usage; 3 stopped early by an error that would hit
     every upload (a bad key, a daily quota); 130, 143 or 129 interrupted by a signal.
 

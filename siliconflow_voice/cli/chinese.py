@@ -67,6 +67,14 @@ MESSAGES = {
     "--text-file {file} is not UTF-8 text; save it as UTF-8": (
         "--text-file {file} 不是 UTF-8 文本；请另存为 UTF-8。"
     ),
+    # The command itself.
+    "interrupted": "已中断",
+    "For usage, run: {usage}": "用法请见：{usage}",
+    "This is a bug ({error}); run the command again with --debug, and report what it prints at {address}": (
+        "这是程序缺陷（{error}）；请加 --debug 再运行一次，并把输出报告到 {address}"
+    ),
+    "Installed {file}; start a new shell to use it": "已安装 {file}；新开一个 shell 即可使用",
+    "The script can't be installed: {reason}": "无法安装脚本：{reason}。",
     # Calls and their errors.
     "Waiting {seconds:.0f} s: {reason}": "等待 {seconds:.0f} 秒：{reason}",
     "Gave up after {count} attempts.": "尝试 {count} 次后放弃。",

@@ -22,6 +22,11 @@ async def inspect(files: list[Path], /, *, json: Flag = False) -> int:
 
     A duration is shown only if it is known, and a recording is refused only for what is known.
 
+    For example:
+
+        siliconflow-voice inspect narrator.mp3
+        siliconflow-voice inspect *.wav --json
+
     Exit status: 0 all would be accepted; 1 at least one would be refused or can't be read; 2 invalid usage; 3
     standard output can't be written.
 

@@ -21,6 +21,10 @@ journal = App(name="journal", help="Show or correct the journal of bulk runs, wh
 async def counts(file: Path, /, *, json: Flag = False) -> int:
     """Count the uploads of a journal by state.
 
+    For example:
+
+        siliconflow-voice journal counts voices.journal
+
     Parameters
     ----------
     file
@@ -42,6 +46,10 @@ async def counts(file: Path, /, *, json: Flag = False) -> int:
 @journal.command
 async def records(file: Path, /, *, state: str | None = None, json: Flag = False) -> int:
     """List the uploads of a journal: state, name, uri and audio.
+
+    For example:
+
+        siliconflow-voice journal records voices.journal --state unknown
 
     Parameters
     ----------
@@ -76,6 +84,10 @@ async def superseded(file: Path, /, *, json: Flag = False) -> int:
     The later one has the same model and name, or is the same recording with another text. Nothing is deleted:
     check that a voice is not wanted, pass its uri to `siliconflow-voice delete`, and to `journal forget`.
 
+    For example:
+
+        siliconflow-voice journal superseded voices.journal
+
     Parameters
     ----------
     file
@@ -100,6 +112,10 @@ async def superseded(file: Path, /, *, json: Flag = False) -> int:
 async def export(file: Path, target: Path, /) -> int:
     """Write all uploads of a journal to a .csv or .jsonl file.
 
+    For example:
+
+        siliconflow-voice journal export voices.journal journal.csv
+
     Parameters
     ----------
     file
@@ -122,6 +138,11 @@ async def decide(
     file: Path, /, *, sha256: str, name: str, uri: str | None = None, absent: Flag = False
 ) -> int:
     """Record what became of an upload that is unknown, where no list can show it.
+
+    For example:
+
+        siliconflow-voice journal decide voices.journal --sha256 SHA256 --name dream --uri speech:dream:a:b
+        siliconflow-voice journal decide voices.journal --sha256 SHA256 --name dream --absent
 
     Exit status: 0 recorded; 1 the journal has no such upload.
 
@@ -147,6 +168,10 @@ async def decide(
 @journal.command
 async def forget(file: Path, uri: str, /) -> int:
     """Forget a voice that was deleted: the next run sends its upload again.
+
+    For example:
+
+        siliconflow-voice journal forget voices.journal speech:narrator:account:token
 
     Exit status: 0 forgotten; 1 the journal has no such voice.
 

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import sys
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from typing import IO, Any, TextIO, cast
@@ -24,6 +25,7 @@ __all__ = [
     "is_watched",
     "open_closed_streams",
     "print_error",
+    "print_traceback",
     "shortened",
 ]
 
@@ -145,6 +147,13 @@ def print_error(text: str) -> None:
     with suppress(OSError):
         sys.stderr.write(f"siliconflow-voice: {escaped(text)}\n")
         sys.stderr.flush()
+
+
+def print_traceback(error: BaseException) -> None:
+    """Write where an error was raised, and from what, to standard error."""
+    with suppress(OSError):
+        for line in "".join(traceback.format_exception(error)).splitlines():
+            sys.stderr.write(f"{escaped(line)}\n")
 
 
 def escaped(text: str) -> str:

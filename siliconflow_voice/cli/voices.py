@@ -186,7 +186,7 @@ async def delete(
         siliconflow-voice delete speech:narrator:account:token
         siliconflow-voice delete --yes speech:narrator:account:token speech:dream:account:token
 
-    Exit status: 0 all deleted; 1 at least one was refused, such as one that does not exist; 2 invalid usage:
+    Exit status: 0 all deleted; 1 at least one was not, such as one that does not exist; 2 invalid usage:
     nothing was deleted; 3 stopped early by an error that would hit every voice.
 
     Parameters
