@@ -176,8 +176,8 @@ def load(session: nox.Session) -> None:
 
 @nox.session
 def fuzz(session: nox.Session) -> None:
-    """Break at random what is read from outside, and look for errors that are not the SDK's (minutes)."""
-    _install(session, "tests")
+    """Break what is read from outside, guided by coverage, and look for errors that are not the SDK's."""
+    _install(session, "fuzz")
     env = {"PYTHONPATH": "tests", "PYTHONSAFEPATH": "1"}
     session.run("python", "-m", "fuzzing", *session.posargs, env=env)
 

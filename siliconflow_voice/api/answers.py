@@ -27,7 +27,13 @@ class Redactor:
     """
 
     def __init__(self, key: str) -> None:
-        self._pattern = re.compile("".join(f"\0?{_escaped(letter)}" for letter in key)) if key else None
+        self._pattern = None
+        self.longest = _LONGEST_ESCAPE * len(key)
+        """Characters that an echo of the key may have."""
+        if key:
+            # What can't begin an echo is passed over without a try: most of a text.
+            begins = rf"(?=[\0\\%&{re.escape(key[0])}])"
+            self._pattern = re.compile(begins + "".join(f"\0?{_escaped(letter)}" for letter in key))
 
     def __repr__(self) -> str:
         return "Redactor('***')"
@@ -35,6 +41,19 @@ class Redactor:
     def __call__(self, text: str) -> str:
         """Return *text* with ``***`` in place of each key."""
         return text if self._pattern is None else self._pattern.sub("***", text)
+
+    def beginning(self, text: str, most: int) -> str:
+        """Return the beginning of what *text* is without the key: at most *most* characters."""
+        looked_at = text[: most + self.longest]
+        found = self(looked_at)
+        if len(looked_at) < len(text):
+            # A key that is cut off at the end is not found.
+            found = found[: max(len(found) - self.longest, 0)]
+        return found[:most]
+
+
+_LONGEST_ESCAPE = 11
+"""Of a letter: ``&#x000073;``, behind a zero byte."""
 
 
 def _escaped(letter: str) -> str:
@@ -107,8 +126,9 @@ class Answer:
 
     def text(self) -> str:
         """Return the beginning of the body, up to the length that an error keeps, without the key."""
-        # A key may be cut at the end of what is kept: look a little further.
-        return self.redact(self.raw[: BODY_KEPT * 8].decode("utf-8", "replace"))[:BODY_KEPT]
+        characters = BODY_KEPT + self.redact.longest + 1
+        # A character has at most four bytes.
+        return self.redact.beginning(self.raw[: 4 * characters].decode("utf-8", "replace"), BODY_KEPT)
 
 
 def shown(text: str) -> str:

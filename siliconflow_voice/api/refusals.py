@@ -87,13 +87,14 @@ def is_refusal(document: Any) -> bool:
 
 def refusal(answer: Answer) -> APIStatusError:
     """Return the error that an answer's status, code and message stand for."""
-    code, message = _code_and_message(answer)
+    text = answer.text()
+    code, message = _code_and_message(answer, text)
     facts: dict[str, Any] = {
         "status": answer.status,
         "code": code,
         "trace_id": answer.trace_id,
         "retry_after": _retry_after(answer.headers),
-        "body": answer.text(),
+        "body": text,
     }
     status = answer.status
     if answer.is_success:
@@ -140,9 +141,8 @@ def _error_class(status: int, code: int | None) -> type[APIStatusError]:
     return ServerError if status >= 500 else APIStatusError
 
 
-def _code_and_message(answer: Answer) -> tuple[int | None, str]:
+def _code_and_message(answer: Answer, text: str) -> tuple[int | None, str]:
     """Read an error's body, which may be an object, a string, a proxy's web page, or empty."""
-    text = answer.text()
     try:
         document = json.loads(answer.raw[: BODY_KEPT * 16])
     except (ValueError, RecursionError):
@@ -151,10 +151,10 @@ def _code_and_message(answer: Answer) -> tuple[int | None, str]:
     match document:
         case dict():
             # Parsing removes escapes, which may have hidden a part of the key.
-            message = answer.redact(_message(cast("dict[str, Any]", document)))
+            message = answer.redact.beginning(_message(cast("dict[str, Any]", document)), BODY_KEPT)
             return code_of(document), shown(message or text)
         case str() if document.strip():
-            return None, shown(answer.redact(document))
+            return None, shown(answer.redact.beginning(document, BODY_KEPT))
         case _ if text.strip():
             return None, shown(text)
         case _:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
+from siliconflow_voice.api.nesting import Nesting
 from siliconflow_voice.models import Voice
 
 __all__ = ["LISTS", "VoiceList", "voice_of"]
@@ -20,6 +21,12 @@ LISTS = ("results", "result", "data")
 _LIST_PLACES = frozenset({"", *LISTS, "data.results", "data.result"})
 # The list begins within this many bytes; a document without one by then is not a list.
 _HEAD = 1 << 16
+_STEP = 1 << 10
+
+# ijson keeps the path of each level, so that a few hundred KiB of brackets would take all memory there is.
+_DEEPEST = 16
+_MOST_ENTRY = 1 << 18
+"""Bytes without an entry that ends; lists within an entry take twenty times theirs in memory."""
 
 # Without this, ijson 3.6 makes Python integers of any length, and its C backend ends the process at one of
 # more digits than Python accepts.
@@ -39,6 +46,8 @@ class VoiceList:
         """The first thing that is wrong with the list, or None."""
         self._keep = keep
         self._count = 0
+        self._nesting = Nesting()
+        self._since_entry = 0
         self._head: bytearray | None = bytearray()
         self._entries: Any = ()
         self._parser: Any = None
@@ -58,6 +67,9 @@ class VoiceList:
     def feed(self, piece: bytes) -> None:
         """Accept the next piece of the document: some tens of kilobytes, since it is parsed at once."""
         if self.wrong is not None or not piece:
+            return
+        if self._nesting.exceeds(_DEEPEST, piece):
+            self.wrong = f"the list of voices is nested deeper than {_DEEPEST} levels"
             return
         if self._head is None:
             self._send(piece)
@@ -92,6 +104,9 @@ class VoiceList:
     def _parse(self, step: Callable[..., object], *piece: bytes) -> None:
         try:
             step(*piece)
+            self._since_entry = 0 if self._entries else self._since_entry + sum(map(len, piece))
+            if self._since_entry > _MOST_ENTRY:
+                self.wrong = f"the list of voices has an entry of more than {_MOST_ENTRY:,} bytes"
         except (_ijson().JSONError, UnicodeDecodeError):
             self.wrong = "the answer is not JSON"
         for entry in self._entries:
@@ -118,11 +133,16 @@ def _place_of_list(head: bytes) -> str | None:
     """Return the place of the list in a document that begins with *head*, such as ``data.result``."""
     ijson = _ijson()
     events: Any = ijson.sendable_list()
-    # Events before an error still count: all of it is parsed once more.
-    with suppress(ijson.JSONError, UnicodeDecodeError):
-        ijson.parse_coro(events, **_NUMBERS).send(head)
-    places = (prefix for prefix, event, _ in events if event == "start_array")
-    return next((place for place in places if place in _LIST_PLACES), None)
+    parser = ijson.parse_coro(events, **_NUMBERS)
+    # Little of it, mostly: all of it is parsed once more. Events before an error still count.
+    for start in range(0, len(head), _STEP):
+        with suppress(ijson.JSONError, UnicodeDecodeError, StopIteration):
+            parser.send(head[start : start + _STEP])
+        for prefix, event, _ in events:
+            if event == "start_array" and prefix in _LIST_PLACES:
+                return str(prefix)
+        events.clear()
+    return None
 
 
 def _ijson() -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
-__all__ = ["FORMATS", "UNKNOWN", "Format"]
+__all__ = ["FORMATS", "UNKNOWN", "Format", "advice"]
 
 
 @frozen
@@ -17,10 +17,11 @@ class Format:
     extension: str
     """As servers and proxies expect it with the media type, without the dot."""
     advice: str = ""
-    """What to do if it is not accepted."""
+    """What to do if it is not accepted; ``{}`` stands for the extension of a format that is."""
 
 
-_CONVERT = "convert it first, for example with `ffmpeg -i FILE out.wav`"
+_CONVERT = "convert it first, for example with `ffmpeg -i FILE out.{}`"
+_WRAP = "put a {} header in front of the samples"
 _SILK = "decode it first, for example with `pilk` or silk-v3-decoder, which ffmpeg can't do"
 _DOWNLOAD = "it is probably the answer to a failed download: look into it, and fetch the recording again"
 _OTHER_FILE = "check that it is the file you meant"
@@ -33,7 +34,7 @@ FORMATS: dict[str, Format] = {
     "wav": Format("wav", "audio/wav", "wav", _CONVERT),
     # RFC 7845 names audio/ogg for Opus in Ogg; `audio/opus` is for RTP.
     "opus": Format("opus", "audio/ogg", "opus", _CONVERT),
-    "pcm": Format("pcm", "audio/pcm", "pcm", "put a wav header in front of the samples"),
+    "pcm": Format("pcm", "audio/pcm", "pcm", _WRAP),
     "aac": Format("aac", "audio/aac", "aac", _CONVERT),
     "aiff": Format("aiff", "audio/aiff", "aiff", _CONVERT),
     "amr": Format("amr, as phones record", "audio/amr", "amr", _CONVERT),
@@ -79,3 +80,15 @@ FORMATS: dict[str, Format] = {
     "zip": Format("a zip archive", "application/zip", "zip", "unpack it first"),
 }
 """Every format that can be told, by the word that :attr:`AudioFacts.format` has for it."""
+
+# What to convert to, the best first: pcm would lose its rate, and ffmpeg makes none of the others by a name.
+_TARGETS = ("wav", "mp3", "opus", "flac", "aac", "m4a", "aiff")
+
+
+def advice(found: Format, accepted: frozenset[str]) -> str:
+    """Return what to do about a recording, for one of the *accepted* formats; an empty string if nothing."""
+    targets = _TARGETS[:1] if found.advice == _WRAP else _TARGETS
+    target = next((word for word in targets if word in accepted), None)
+    if target is None and "{}" in found.advice:
+        return ""
+    return found.advice.format(target)

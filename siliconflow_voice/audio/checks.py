@@ -8,7 +8,7 @@ from typing import Any
 
 from attrs import Attribute, field, frozen
 
-from siliconflow_voice.audio.catalogue import FORMATS, UNKNOWN
+from siliconflow_voice.audio.catalogue import FORMATS, UNKNOWN, advice
 from siliconflow_voice.audio.formats import AudioFacts
 from siliconflow_voice.errors import ConfigurationError, InvalidUploadError
 from siliconflow_voice.validation import positive_or_none
@@ -107,8 +107,8 @@ def audio_refusal(limits: AudioLimits | None, audio: AudioFacts, name: str) -> I
         )
     if limits.formats is not None and audio.format not in limits.formats:
         found = FORMATS.get(audio.format or "", UNKNOWN)
-        advice = f"; {found.advice}" if found.advice else ""
-        reason = f"{name} is {found.title}; supported: {', '.join(sorted(limits.formats))}{advice}"
+        parts = [f"{name} is {found.title}", f"supported: {', '.join(sorted(limits.formats))}"]
+        reason = "; ".join(filter(None, [*parts, advice(found, limits.formats)]))
         return InvalidUploadError("audio", reason, rule="format")
     if audio.duration == 0:
         return InvalidUploadError("audio", f"{name} is empty: headers without any sound", rule="empty")

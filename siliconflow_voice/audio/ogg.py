@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
+from typing import NamedTuple
 
 from attrs import define
 
@@ -13,10 +15,15 @@ from siliconflow_voice.audio.window import Window
 __all__ = ["holds_opus", "measure"]
 
 _PAGE = struct.Struct("<4sBBqIIIB")
-_MOST_PAGES = 4_000
-"""An hour of one page a second, which is how encoders write it, in 3 ms. What has more is not measured."""
+_HEAD = _PAGE.size
+_MOST_PAGES = 2_000
+"""Half an hour of one page a second, which is how encoders write it, or 40 s of a page for each packet of
+20 ms, as recorders of WebRTC do, in 3 ms. What has more is not measured."""
 _MOST_PACKETS = 8_000
 """Packets that are looked at one by one: those of pages that don't say how many samples are on them."""
+_MOST_EMPTY = 200
+"""Pages on which no packet ends: a picture of 10 MB in the tags takes as many."""
+_MOST_LINKS = 64
 _CONTINUED, _BEGINS, _ENDS = 1, 2, 4
 _RATE = 48_000
 _MOST_GAP = _RATE // 10
@@ -28,11 +35,10 @@ _CELT = (120, 240, 480, 960)
 _FRAME = [*_SILK * 3, 480, 960, 480, 960, *_CELT * 4]
 
 
-@define
-class _Page:
+class _Page(NamedTuple):
     flags: int
     granule: int
-    """The samples up to the end of the last packet that ends on it, or -1."""
+    """Of the last packet that ends on it, the samples up to its end; or -1."""
     serial: int
     lacing: bytes
     body: int
@@ -42,12 +48,12 @@ class _Page:
 
 def _page(window: Window, position: int) -> _Page | None:
     """Return the page at *position*, if it is there whole."""
-    head = window.at(position, _PAGE.size + 255)
-    if len(head) < _PAGE.size:
+    head = window.view(position, _HEAD + 255)
+    if len(head) < _HEAD:
         return None
     capture, _, flags, granule, serial, _, _, segments = _PAGE.unpack_from(head)
-    lacing = head[_PAGE.size : _PAGE.size + segments]
-    body = position + _PAGE.size + segments
+    lacing = bytes(head[_HEAD : _HEAD + segments])
+    body = position + _HEAD + segments
     end = body + sum(lacing)
     if capture != b"OggS" or end > window.size:
         return None
@@ -66,6 +72,7 @@ def holds_opus(window: Window, position: int) -> bool:
     return False
 
 
+@lru_cache(maxsize=1024)
 def _packet(head: bytes) -> int:
     """Return the samples of a packet that begins with *head*."""
     if not head:
@@ -100,34 +107,33 @@ class _Link:
     last: int = 0
     """The last granule position."""
     on_last_page: int = 0
-    looked_at: int = 0
-    """Packets that were looked at one by one."""
     ended: bool = False
 
-    def add(self, window: Window, page: _Page) -> None:
-        """Count the packets that end on a page."""
+    def add(self, window: Window, page: _Page) -> int:
+        """Count the packets that end on a page; return how many were looked at one by one."""
         ending = len(page.lacing) - page.lacing.count(255)
         if self.headers:
             # The second header may take many pages, and always ends one (RFC 7845, section 3).
             self.headers -= min(ending, 1)
-            return
-        count = ending * self.usual
+            return 0
+        count, looked_at = ending * self.usual, 0
         if self.first is None or page.granule - self.last != count or page.flags & _ENDS:
-            count = self._look(window, page)
+            count, looked_at = self._look(window, page), len(page.lacing)
         self.samples += count
         if page.granule >= 0 and ending:
             if self.first is None:
                 self.first = max(page.granule - self.samples, 0)
             self.last, self.on_last_page = page.granule, count
         self.ended = bool(page.flags & _ENDS)
+        return looked_at
 
     def _look(self, window: Window, page: _Page) -> int:
         """Count them one by one."""
-        position, begins, count = page.body, not page.flags & _CONTINUED, 0
-        self.looked_at += len(page.lacing)
+        position, begins, count = 0, not page.flags & _CONTINUED, 0
+        body = window.at(page.body, page.end - page.body)
         for size in page.lacing:
             if begins:
-                self.open = self.usual = _packet(window.at(position, min(size, 2)))
+                self.open = self.usual = _packet(body[position : position + min(size, 2)])
             position += size
             begins = size < 255
             if begins:
@@ -150,6 +156,7 @@ class _Link:
 def measure(window: Window, position: int) -> Length | None:
     """Measure the Opus that begins at *position*; None where it has holes, or isn't Ogg up to its end."""
     links: list[_Link] = []
+    packets = empty = 0
     for _ in range(_MOST_PAGES):
         page = _page(window, position)
         if page is None:
@@ -159,9 +166,10 @@ def measure(window: Window, position: int) -> Length | None:
             if head[:8] == b"OpusHead" and len(head) == 12:
                 links.append(_Link(page.serial, int.from_bytes(head[10:12], "little")))
         elif links and links[-1].serial == page.serial:
-            links[-1].add(window, page)
-            if sum(link.looked_at for link in links) > _MOST_PACKETS:
-                return None
+            packets += links[-1].add(window, page)
+        empty += page.lacing.count(255) == len(page.lacing)
+        if packets > _MOST_PACKETS or empty > _MOST_EMPTY or len(links) > _MOST_LINKS:
+            return None
         position = page.end
     else:
         return None

@@ -27,9 +27,6 @@ HEAD = 1 << 12
 """Bytes that are enough to tell most formats."""
 MOST_HEAD = 1 << 16
 """Bytes that are read of a stream, before it is sent, to tell its format."""
-_QUICK = 1 << 16
-_LOOKED_AT_HERE = 1 << 19
-"""Bytes that are looked at on the event loop: 0.2 ms for a recording, and 10 ms at worst."""
 
 
 class Reading(ABC):
@@ -101,31 +98,31 @@ class BytesReading(Reading):
         self._pool = pool
 
     async def facts(self, *, measure: bool = True, digest: bool = False) -> AudioFacts:
-        size, declared = len(self._view), self._content_type
-        looking = partial(facts_of, self._view, size, declared, None, measure=measure, most=self.largest)
-        facts = looking() if size <= _LOOKED_AT_HERE else await self._pool.begin(looking)
-        if digest:
-            hashing = partial(sha256_of, self._view)
-            # A trip to a thread takes as long as to hash some tens of kilobytes.
-            sha256 = hashing() if len(self._view) <= _QUICK else await self._pool.begin(hashing)
-            facts = evolve(facts, sha256=sha256)
-        return facts
+        return await self._pool.look(self._view, partial(self._inspect, measure=measure, digest=digest))
 
     async def blocks(self) -> AsyncGenerator[Block, None]:
         for start in range(0, len(self._view), STEP):
             yield self._view[start : start + STEP]
 
+    def _inspect(self, *, measure: bool, digest: bool) -> AudioFacts:
+        view = self._view
+        facts = facts_of(view, len(view), self._content_type, None, measure=measure, most=self.largest)
+        return evolve(facts, sha256=sha256_of(view)) if digest else facts
+
 
 class StreamReading(Reading):
     """An async iterable, read once; its first chunks are looked at before anything is sent."""
 
-    def __init__(self, stream: AsyncIterable[bytes], name: str, content_type: str | None) -> None:
+    def __init__(
+        self, stream: AsyncIterable[bytes], name: str, content_type: str | None, pool: ReadPool
+    ) -> None:
         try:
             self._chunks: AsyncIterator[bytes] = aiter(stream)
         except Exception as error:
             raise AudioSourceError(f"{name} failed: {one_line(repr(error))}") from error
         self._name = name
         self._content_type = content_type
+        self._pool = pool
         self._head: bytes | None = b""
 
     @property
@@ -141,11 +138,15 @@ class StreamReading(Reading):
             chunk = await self._next()
             head += chunk or b""
             ended = chunk is None
-            if wanted <= len(head) < MOST_HEAD and not tells(bytes(head), self._content_type):
+            if wanted <= len(head) < MOST_HEAD and not await self._tells(bytes(head)):
                 wanted = MOST_HEAD
         self._head = bytes(head)
         beginning = self._head if ended else self._head[:MOST_HEAD]
-        return facts_of_beginning(beginning, self._content_type, ended=ended, measure=measure)
+        looking = partial(facts_of_beginning, beginning, self._content_type, ended=ended, measure=measure)
+        return await self._pool.look(beginning, looking)
+
+    async def _tells(self, head: bytes) -> bool:
+        return await self._pool.look(head, partial(tells, head, self._content_type))
 
     async def blocks(self) -> AsyncGenerator[Block, None]:
         head, self._head = self._head, None

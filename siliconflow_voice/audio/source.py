@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import os
 import re
@@ -35,15 +36,9 @@ class AudioSource(ABC):
     """Whether it can be read again, and so be sent again after a failure."""
 
     def __init__(self, *, filename: str, content_type: str | None) -> None:
-        if content_type is not None and not _CONTENT_TYPE.fullmatch(str(content_type)):
-            raise InvalidUploadError(
-                "content_type",
-                f"{one_line(repr(content_type), 80)} is not a media type such as audio/mpeg",
-                rule="media_type",
-            )
         self.filename = one_line(filename)
         """What messages call it. It is never sent: the server is given a generated ASCII name."""
-        self.content_type = content_type
+        self.content_type = _checked_type(content_type)
         """The declared media type, or None to go by the content."""
 
     @staticmethod
@@ -57,7 +52,8 @@ class AudioSource(ABC):
         aiohttp's, aiofiles'), an async iterable, and a response of aiohttp or httpx are read once.
 
         Args:
-            audio: What to upload. An ``AudioSource`` is returned as it is.
+            audio: What to upload. An ``AudioSource`` is returned as it is, or, where a name or a type is
+                passed, a copy with these; a stream and its copies can be read once between them.
             filename: A name for messages.
             content_type: The media type, where the content doesn't tell it: raw samples are ``audio/pcm``
                 or, with the rate that lets their duration be checked, ``audio/pcm;rate=16000``.
@@ -68,7 +64,7 @@ class AudioSource(ABC):
         """
         match audio:
             case AudioSource():
-                return audio
+                return _renamed(audio, filename, content_type)
             case str() | os.PathLike():
                 path = os.fspath(audio)
                 return PathSource(path, filename=filename or os.fsdecode(path), content_type=content_type)
@@ -153,16 +149,36 @@ class StreamSource(AudioSource):
 
     def __init__(self, stream: AsyncIterable[bytes], **names: Any) -> None:
         super().__init__(**names)
-        self._stream: AsyncIterable[bytes] | None = stream
         # A generator that ran to its end has no frame any more, and would be taken for empty audio.
-        if getattr(stream, "ag_frame", stream) is None:
-            self._stream = None
+        ended = getattr(stream, "ag_frame", stream) is None
+        self._unread = [] if ended else [stream]
+        """The stream until it is read, here or by a copy of another name or type."""
 
-    def reading(self, pool: ReadPool) -> Reading:  # noqa: ARG002 - whatever it waits for is its own business
-        stream, self._stream = self._stream, None
-        if stream is None:
+    def reading(self, pool: ReadPool) -> Reading:
+        if not self._unread:
             raise SourceConsumedError(f"{self.filename} was read already")
-        return StreamReading(stream, self.filename, self.content_type)
+        return StreamReading(self._unread.pop(), self.filename, self.content_type, pool)
+
+
+def _renamed(source: AudioSource, filename: str | None, content_type: str | None) -> AudioSource:
+    if filename is None and content_type is None:
+        return source
+    copied = copy.copy(source)
+    if filename is not None:
+        copied.filename = one_line(filename)
+    if content_type is not None:
+        copied.content_type = _checked_type(content_type)
+    return copied
+
+
+def _checked_type(content_type: str | None) -> str | None:
+    if content_type is not None and not _CONTENT_TYPE.fullmatch(str(content_type)):
+        raise InvalidUploadError(
+            "content_type",
+            f"{one_line(repr(content_type), 80)} is not a media type such as audio/mpeg",
+            rule="media_type",
+        )
+    return content_type
 
 
 def _name(audio: object, attribute: str) -> str:

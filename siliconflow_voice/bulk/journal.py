@@ -189,7 +189,7 @@ class Journal:
         Raises:
             ConfigurationError: The format is neither, or the file is the journal.
             JournalError: The journal can't be read.
-            OSError: The file can't be written.
+            OSError: The file can't be written, or is a FIFO, a device or a directory.
         """
         table = TableWriter(*self._check_export(Path(target), format))
         opened = self._open_file()

@@ -20,8 +20,9 @@ __all__ = ["CUT", "MOST", "UNDECODABLE", "Lines", "check_encoding", "opened", "t
 
 MOST = 1 << 20
 """Characters of a line, and of a row: a file that is not a table may be one line of any length."""
-_MOST_AGAIN = 1 << 24
-"""Characters that are read again: in a file where every quote is wrong, that would never end."""
+_MOST_AGAIN = 1 << 20
+"""Characters that are read again, beside twice those that were read: where every quote is wrong, each row
+would be read to the end of the file, and the next one too."""
 
 # Lone surrogates, which no text has: they stand where something could not be read.
 UNDECODABLE = "\udcff"
@@ -96,6 +97,7 @@ class Lines(Iterator[str]):
         self._file = io.TextIOWrapper(file, self.encoding, errors=_MARK, newline="")
         self._again: deque[str] = deque()
         self._again_in_all = 0
+        self._read_in_all = 0
         self._number = 0
         self._taken: list[str] = []
         self._size = 0
@@ -143,7 +145,7 @@ class Lines(Iterator[str]):
     def give_back(self) -> None:
         """Put back all lines of the row but its first, to be read again."""
         again = self._taken[1:]
-        if again and self._again_in_all < _MOST_AGAIN:
+        if again and self._again_in_all < _MOST_AGAIN + 2 * self._read_in_all:
             self._again_in_all += self._size
             self._number -= len(again)
             self._again.extendleft(reversed(again))
@@ -166,6 +168,7 @@ class Lines(Iterator[str]):
 
     def _read(self) -> str:
         line = self._file.readline(MOST)
+        self._read_in_all += len(line)
         if not self._number:
             line = line.lstrip("\ufeff")
         if line.endswith(_CONTROL_Z) and len(line) < MOST:

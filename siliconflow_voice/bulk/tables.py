@@ -13,6 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Literal, TypeAlias
 
+from siliconflow_voice.audio.files import kind_of
+
 __all__ = ["TableFormat", "TableWriter", "is_table_of", "part_of", "table_format", "write_anew"]
 
 TableFormat: TypeAlias = Literal["csv", "jsonl"]
@@ -70,6 +72,17 @@ def write_anew(path: Path, text: str) -> None:
     part.replace(path)
 
 
+def _check_replaceable(path: Path) -> None:
+    """Refuse what is there and not a file; a link is replaced, but not where it leads to such a thing."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # a directory is never replaced by a file
+        reason = f"it is {kind_of(mode)}, not a regular file; write to another path"
+        raise FileExistsError(errno.EEXIST, reason, str(path))
+
+
 def _as_is(cell: object) -> object:
     return cell
 
@@ -122,12 +135,14 @@ class TableWriter:
         """Create the part file, with the header of a CSV table, unless that is done.
 
         Raises:
-            OSError: It can't be created, or the table was discarded.
+            OSError: It can't be created, the table was discarded, or what is in its place is not a file, such
+                as a FIFO or a device, at which a reader may wait: that is not replaced.
         """
         with self._lock:
             if self._discarded:
                 raise OSError(errno.ECANCELED, os.strerror(errno.ECANCELED), str(self.path))
             if self._file is None:
+                _check_replaceable(self.path)
                 # Not opened as it is: it may be a link to elsewhere, or another writer's that is still there.
                 self._part.unlink(missing_ok=True)
                 # What UTF-8 can't carry, such as parts of a path that is not text, is escaped.

@@ -17,12 +17,10 @@ from siliconflow_voice.cli.texts import STANDARD_STREAM
 from siliconflow_voice.client import VoiceClient
 from siliconflow_voice.errors import ConfigurationError
 from siliconflow_voice.signals import default_interrupt
-from siliconflow_voice.transport.pasted import key_in
+from siliconflow_voice.transport.pasted import MOST_KEY, key_in
 
 __all__ = ["Connection", "Count", "Flag", "MaybeCount", "Output", "find_key"]
 
-# A key has some fifty characters, and a .env file around it some more.
-_KEY_FILE_BYTES = 4_096
 _COUNT = Parameter(validator=Number(gte=1))
 
 Flag: TypeAlias = Annotated[bool, Parameter(negative=(), show_default=False)]
@@ -96,13 +94,12 @@ def find_key(file: Path | None) -> str:
 def _read(file: Path) -> str:
     try:
         with file.open("rb") as opened:
-            data = opened.read(_KEY_FILE_BYTES + 1)
+            data = opened.read(MOST_KEY + 1)
     except OSError as error:
         raise ConfigurationError(f"--api-key-file {file} can't be read: {error.strerror or error}") from error
-    if len(data) > _KEY_FILE_BYTES:
+    if len(data) > MOST_KEY:
         raise ConfigurationError(
-            f"--api-key-file {file} is larger than {_KEY_FILE_BYTES:,} bytes; "
-            "pass a file that holds only the key"
+            f"--api-key-file {file} is larger than {MOST_KEY:,} bytes; pass a file that holds only the key"
         )
     key = key_in(data)
     if "\ufffd" in key:

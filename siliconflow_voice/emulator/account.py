@@ -16,7 +16,15 @@ from siliconflow_voice.emulator.answers import (
 )
 from siliconflow_voice.emulator.quotas import Quota, QuotaMeter
 from siliconflow_voice.emulator.records import StoredVoice
-from siliconflow_voice.emulator.speaking import SPEAKING, Delivery, check_order, read_order, speak
+from siliconflow_voice.emulator.speaking import (
+    DISABLED,
+    SPEAKING,
+    Delivery,
+    Stage,
+    check_order,
+    read_order,
+    speak,
+)
 from siliconflow_voice.emulator.transcribing import (
     TRANSCRIBING,
     check_submitted,
@@ -58,6 +66,9 @@ class Account:
         self._name = name
         self._api_key = api_key
         self._meters = {model: QuotaMeter(quota or Quota()) for model in models}
+        self._speaking = tuple(
+            dict.fromkeys((*SPEAKING, *(name for name in self._meters if name not in DISABLED)))
+        )
         # What the vendor counts together is not known: uploads, speech and transcripts are counted apart.
         self._other_meters: dict[tuple[Endpoint, str], QuotaMeter] = {}
         self._delivery = delivery
@@ -146,7 +157,7 @@ class Account:
             return order
         if refusal := self._count_other("speech", order.model, order.tokens):
             return refusal
-        if refusal := check_order(order, {voice.uri for voice in self.voices}):
+        if refusal := check_order(order, self._stage()):
             return refusal
         answer, digests = speak(order, self._delivery, self._spoken_count)
         self._spoken_count += 1
@@ -154,6 +165,9 @@ class Account:
         while len(self._spoken) > _SPOKEN_KEPT:
             del self._spoken[next(iter(self._spoken))]
         return answer
+
+    def _stage(self) -> Stage:
+        return Stage(self._speaking, {voice.uri for voice in self.voices}, self._max_audio_bytes)
 
     async def _transcribe(self, request: web.Request) -> Answer:
         submitted = await read_submitted(request)
@@ -171,15 +185,15 @@ class Account:
         return self._spoken.get(sha256) or next(uploaded, None)
 
     def _count_other(self, endpoint: Endpoint, model: str, tokens: int) -> Answer | None:
-        if model not in (SPEAKING if endpoint == "speech" else TRANSCRIBING):
+        if model not in (self._speaking if endpoint == "speech" else TRANSCRIBING):
             return None
         meter = self._other_meters.setdefault((endpoint, model), QuotaMeter(self._quota or Quota()))
         return _count(meter, tokens)
 
     def _models(self, request: web.Request) -> Answer:
         kind = request.query.get("sub_type", "")
-        kinds = {"text-to-speech": SPEAKING, "speech-to-text": TRANSCRIBING}
-        models = kinds.get(kind, (*SPEAKING, *TRANSCRIBING) if not kind else ())
+        kinds = {"text-to-speech": self._speaking, "speech-to-text": TRANSCRIBING}
+        models = kinds.get(kind, (*self._speaking, *TRANSCRIBING) if not kind else ())
         listed = [{"id": model, "object": "model", "created": 0, "owned_by": ""} for model in models]
         return json_answer(200, {"object": "list", "data": listed})
 

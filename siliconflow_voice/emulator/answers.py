@@ -6,7 +6,7 @@ import json
 from http import HTTPStatus
 
 from aiohttp import web
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from multidict import CIMultiDict
 
 __all__ = [
@@ -46,10 +46,17 @@ class Answer:
     code: int | None = None
     """SiliconFlow's code in the body."""
     content_type: str = "application/json"
+    limit: bool = False
+    """Whether it tells that a limit was met, where the status alone doesn't."""
     headers: tuple[tuple[str, str], ...] = ()
     """Added to, or in place of, the usual ones."""
     chunk_bytes: int | None = None
     """Bytes of each chunk, where the body is sent in chunks, without its length; None for a whole body."""
+
+    @property
+    def refuses(self) -> bool:
+        """Whether it throttles: the request may be sent again later."""
+        return self.limit or self.status in {429, 503}
 
     def headers_with(self, trace_id: str) -> CIMultiDict[str]:
         """Return all headers but ``Content-Length``."""
@@ -85,9 +92,8 @@ def rate_limit_answer(limit: str, *, code: int | None = None, message: str | Non
 
 def unverified_answer(limit: str) -> Answer:
     """Return a 403 for ``limit``, such as ``"RPM"``, as accounts without identity verification have it."""
-    return json_answer(
-        403, f"{limit} limit exceeded. Please complete identity verification to lift the restriction."
-    )
+    text = f"{limit} limit exceeded. Please complete identity verification to lift the restriction."
+    return evolve(json_answer(403, text), limit=True)
 
 
 def default_answer(status: int, *, code: int | None = None, message: str | None = None) -> Answer:

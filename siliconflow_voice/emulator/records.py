@@ -37,7 +37,5 @@ class RequestRecord:
     code: int | None = None
     """SiliconFlow's code in the answer, if it had one."""
 
-    @property
-    def refused(self) -> bool:
-        """Whether it was throttled: 429, by the quota or a fault, or 503. A 403 is not counted."""
-        return self.status in {429, 503}
+    refused: bool = False
+    """Whether it was throttled: 429 or 503, or a 403 that names the limit as the quota's does."""

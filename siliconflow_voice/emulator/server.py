@@ -65,8 +65,8 @@ class Emulator:
     """SiliconFlow's voice API on loopback, as far as its behaviour is known.
 
     It uploads, lists and deletes voices, speaks, transcribes, and lists models. Voices are kept in memory.
-    Speech is a tone in wav and pcm, and silence in mp3 and opus; a transcript is the text that a recording
-    was uploaded or spoken with. The clock is the running loop's, and everything random comes from ``seed``.
+    Speech is a tone; without PyAV, mp3 and opus are silence. A transcript is the text that a recording was
+    uploaded or spoken with. The clock is the running loop's, and everything random comes from ``seed``.
     Uploads, speech and transcripts each count toward a quota of their model, once the body was read; the
     other requests don't count.
 
@@ -78,7 +78,7 @@ class Emulator:
         port: The port to listen on; 0 for any free port.
         account: The second part of a voice's uri, after its name.
         latency: Seconds that each answer takes, or a range to draw them from. A voice is stored before that.
-        models: The models that accept a voice.
+        models: The models that accept a voice. They speak too, unless the service has disabled them.
         max_audio_bytes: The largest audio that is accepted.
         list_key: The key of the list in its answer: ``"result"`` as really seen, ``"results"`` as
             documented, ``""`` for a bare list.
@@ -267,7 +267,7 @@ class Emulator:
         await asyncio.sleep(self._random.uniform(*self._latency) + late)
         if isinstance(action, DropAnswer):
             return wire.drop(wire.transport_of(request))
-        record.status, record.code = answer.status, answer.code
+        record.status, record.code, record.refused = answer.status, answer.code, answer.refuses
         trace_id = "ti_" + "".join(self._random.choices(string.ascii_lowercase + string.digits, k=20))
         match action:
             case TruncateAnswer(keep_bytes):

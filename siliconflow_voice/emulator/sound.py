@@ -1,4 +1,4 @@
-"""The sound that the emulator speaks with: a tone, in each of the four formats, made of nothing."""
+"""The sound that the emulator speaks with: a tone in each of the four formats, or silence in two of them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import math
 import struct
 from array import array
 from functools import cache
+
+from siliconflow_voice.emulator.encoding import encoded
 
 __all__ = ["RATES", "repaired", "spoken"]
 
@@ -17,6 +19,8 @@ RATES: dict[str, tuple[int, ...]] = {
 }
 """The sample rates of each format, as documented."""
 
+# Seconds of sound that are encoded, on the event loop.
+_MOST_ENCODED = 10.0
 _LOUDNESS = 8_000
 _UNKNOWN_SIZE = 0xFFFF_FFFF
 # As the real service has them: what an unseekable ffmpeg writes.
@@ -32,7 +36,8 @@ def spoken(
 ) -> bytes:
     """Return so many seconds of sound, as the service would stream it.
 
-    wav and pcm have a tone. mp3 and opus are valid streams of silence, since Python brings no encoder.
+    It is a tone. Without PyAV, and beyond some seconds, which would take long to encode, mp3 and opus are
+    valid streams of silence.
 
     Args:
         format_: ``mp3``, ``wav``, ``opus`` or ``pcm``.
@@ -42,15 +47,14 @@ def spoken(
         mark: Some bytes that make it differ from other sound.
         list_chunk: Whether a wav has a LIST chunk before its data.
     """
-    match format_:
-        case "mp3":
-            return _mp3(rate, seconds, mark)
-        case "opus":
-            return _opus(seconds, mark)
-        case "wav":
-            return _wav(_tone(rate, seconds, pitch, mark), rate, list_chunk=list_chunk)
-        case _:
-            return _tone(rate, seconds, pitch, mark)
+    if format_ in {"mp3", "opus"}:
+        sound = None
+        if seconds <= _MOST_ENCODED:
+            sound = encoded(_tone(rate, seconds, pitch, mark), format_, rate, mark.hex())
+        silence = _mp3(rate, seconds, mark) if format_ == "mp3" else _opus(seconds, mark)
+        return silence if sound is None else sound
+    samples = _tone(rate, seconds, pitch, mark)
+    return _wav(samples, rate, list_chunk=list_chunk) if format_ == "wav" else samples
 
 
 def repaired(wav: bytes) -> bytes:

@@ -19,22 +19,22 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
-__all__ = ["SPEAKING", "Delivery", "SpeechOrder", "check_order", "read_order", "speak"]
+__all__ = ["DISABLED", "SPEAKING", "Delivery", "SpeechOrder", "Stage", "check_order", "read_order", "speak"]
 
 SPEAKING = ("FunAudioLLM/CosyVoice2-0.5B", "fnlp/MOSS-TTSD-v0.5")
 """The models that speak."""
-_DISABLED = (
+DISABLED = (
     "IndexTeam/IndexTTS-2",
     "fishaudio/fish-speech-1.4",
     "fishaudio/fish-speech-1.5",
     "RVC-Boss/GPT-SoVITS",
 )
+"""Models that spoke once."""
 _PRESETS = ("alex", "anna", "bella", "benjamin", "charles", "claire", "david", "diana")
 _MEDIA_TYPES = {"mp3": "audio/mpeg", "opus": "audio/ogg", "wav": "audio/wav", "pcm": "audio/pcm"}
 # What comes without a sample rate: mp3 as measured, the others as documented.
 _USUAL_RATES = {"mp3": 32_000, "opus": 48_000, "wav": 44_100, "pcm": 44_100}
 _MOST_CHARACTERS = 128_000
-_MOST_AUDIO = 5_000_000
 _DATA_URI = re.compile(r"data:[^,]*;base64,", re.IGNORECASE)
 
 _SECONDS_PER_CHARACTER = 0.2
@@ -101,24 +101,32 @@ async def read_order(request: web.Request) -> SpeechOrder | Answer:
     return SpeechOrder(cast("dict[str, Any]", document))
 
 
-def check_order(order: SpeechOrder, uris: Collection[str]) -> Answer | None:
-    """Check each field; return the first refusal, or None.
+@frozen
+class Stage:
+    """What the account can speak with."""
 
-    Args:
-        order: What is asked for.
-        uris: The voices of the account.
-    """
+    models: Collection[str]
+    uris: Collection[str]
+    """The voices of the account."""
+    max_audio_bytes: int
+    """The largest reference."""
+
+
+def check_order(order: SpeechOrder, stage: Stage) -> Answer | None:
+    """Check each field; return the first refusal, or None."""
     return (
-        _check_model_and_input(order) or _check_who_speaks(order.fields, uris) or _check_sound(order.fields)
+        _check_model_and_input(order, stage.models)
+        or _check_who_speaks(order.fields, stage)
+        or _check_sound(order.fields)
     )
 
 
-def _check_model_and_input(order: SpeechOrder) -> Answer | None:
+def _check_model_and_input(order: SpeechOrder, models: Collection[str]) -> Answer | None:
     if not order.model:
         return error_answer(400, 20012, "The model is required.")
-    if order.model in _DISABLED:
+    if order.model in DISABLED:
         return error_answer(403, 30003, "Model disabled.")
-    if order.model not in SPEAKING:
+    if order.model not in models:
         return error_answer(400, 20012, "Model does not exist. Please check it carefully.")
     if not order.input:
         return error_answer(400, 20018, "The input is required.")
@@ -127,34 +135,34 @@ def _check_model_and_input(order: SpeechOrder) -> Answer | None:
     return None
 
 
-def _check_who_speaks(fields: dict[str, Any], uris: Collection[str]) -> Answer | None:
+def _check_who_speaks(fields: dict[str, Any], stage: Stage) -> Answer | None:
     voice, references = fields.get("voice"), fields.get("references")
     if not voice and not references:
         return error_answer(400, 20052, "Voice or reference is required.")
     if voice and references:
         return error_answer(400, 20053, "Voice and references can't both be given.")
     if not references:
-        return _check_voice(_text(voice), uris)
+        return _check_voice(_text(voice), stage)
     if not isinstance(references, list):
         return error_answer(400, 20015, "References must be a list.")
-    return _check_references(references)  # pyright: ignore[reportUnknownArgumentType] - JSON
+    return _check_references(references, stage)  # pyright: ignore[reportUnknownArgumentType] - JSON
 
 
-def _check_references(references: list[Any]) -> Answer | None:
-    refusals = (_check_reference(reference) for reference in references)
+def _check_references(references: list[Any], stage: Stage) -> Answer | None:
+    refusals = (_check_reference(reference, stage.max_audio_bytes) for reference in references)
     return next((refusal for refusal in refusals if refusal), None)
 
 
-def _check_voice(voice: str, uris: Collection[str]) -> Answer | None:
+def _check_voice(voice: str, stage: Stage) -> Answer | None:
     if voice.startswith("speech:"):
-        return None if voice in uris else error_answer(400, 20059, "The voice does not exist.")
+        return None if voice in stage.uris else error_answer(400, 20059, "The voice does not exist.")
     model, _, preset = voice.rpartition(":")
-    if model not in SPEAKING or preset not in _PRESETS:
+    if model not in stage.models or preset not in _PRESETS:
         return error_answer(400, 20047, "Invalid voice")
     return None
 
 
-def _check_reference(reference: Any) -> Answer | None:
+def _check_reference(reference: Any, max_audio_bytes: int) -> Answer | None:
     match reference:
         case {"audio": str(audio), "text": str(text)} if audio and text:
             pass
@@ -172,7 +180,7 @@ def _check_reference(reference: Any) -> Answer | None:
         data = pybase64.b64decode(audio[header.end() :], validate=True)
     except ValueError:
         return error_answer(400, 20049, "The audio must be a data URI with base64.")
-    if len(data) > _MOST_AUDIO:
+    if len(data) > max_audio_bytes:
         return error_answer(413, 20045, "The audio is too large.")
     return None if data else error_answer(400, 20044, "The audio is invalid.")
 

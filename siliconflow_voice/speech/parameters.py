@@ -104,6 +104,14 @@ class SpeechParameters:
                 rule="combination",
             )
 
+    def who(self) -> str:
+        """Return who speaks, for events and logs, which texts of others have no place in."""
+        return (
+            f"{len(self.references)} references"
+            if self.voice is None
+            else _voice(self.voice, str(self.model))
+        )
+
     def fields(self) -> dict[str, Any]:
         """Return the fields of the request, the references aside."""
         fields: dict[str, Any] = {"model": self.model, "input": self.text}

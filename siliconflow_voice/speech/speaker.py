@@ -33,7 +33,6 @@ _TRANSCRIBED = AudioLimits(
 )
 # Opus is in an Ogg file, by whose name working clients send it.
 _EXTENSIONS = {"opus": "ogg"}
-_SUBJECT = 40
 
 
 @frozen
@@ -42,6 +41,8 @@ class OpenSpeech:
 
     success: Success[AudioStream]
     operation: Speaking
+    pool: ReadPool
+    """Whose threads write files."""
 
 
 @define(eq=False)
@@ -71,10 +72,10 @@ class Speaker:
         operation = Speaking(
             request=speaking.stream_speech(parameters.fields(), facts),
             parse=parse_no_audio,
-            subject=parameters.text[:_SUBJECT],
+            subject=parameters.who(),
             references=recordings,
         )
-        return OpenSpeech(await self.engine.call(operation, Deadline.by(until)), operation)
+        return OpenSpeech(await self.engine.call(operation, Deadline.by(until)), operation, self.pool)
 
     async def transcribe(self, audio: Audio, model: str) -> Transcript:
         """Transcribe a recording."""

@@ -12,7 +12,6 @@ from typing import Self
 
 from attrs import define, field
 
-from siliconflow_voice.audio.pool import ReadPool
 from siliconflow_voice.errors import ConfigurationError, InvalidResponseError, SiliconFlowError
 from siliconflow_voice.models import Attempt
 from siliconflow_voice.speech.parameters import SpeechParameters
@@ -44,7 +43,6 @@ class Speech:
     _speaker: Callable[[], Speaker]
     """Returns what speaks, unless the client is closed."""
     _stack: AsyncExitStack = field(factory=AsyncExitStack, init=False)
-    _pool: ReadPool | None = field(default=None, init=False)
     _open: OpenSpeech | None = field(default=None, init=False)
     _format: str = field(default="", init=False)
     _rest: bytes = field(default=b"", init=False)
@@ -59,10 +57,8 @@ class Speech:
     async def __aenter__(self) -> Self:
         if self._open is not None:
             raise ConfigurationError("This speech was opened before: call stream_speech again")
-        speaker = self._speaker()
         async with AsyncExitStack() as stack:
-            self._open = await speaker.open(self._parameters, stack)
-            self._pool = speaker.pool
+            self._open = await self._speaker().open(self._parameters, stack)
             self._format = _format_of(self._open.success.value.beginning, self._parameters.response_format)
             self._stack = stack.pop_all()
         return self
@@ -168,8 +164,7 @@ class Speech:
             ConfigurationError: It is not open, or was read from already.
         """
         chunks, file, size = self._from_the_start(), SpeechFile(path), 0
-        pool = self._pool
-        assert pool is not None  # noqa: S101 - it is open
+        pool = self._opened().pool
         try:
             await pool.begin(file.begin)
             async for chunk in chunks:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import platform
+from collections.abc import Generator
 from contextlib import AsyncExitStack
 
 import aiohttp
@@ -29,9 +30,9 @@ __all__ = ["Channel"]
 # What an attempt raises.
 _PROBLEMS = (SiliconFlowError, aiohttp.ClientError, OSError, ValueError, RuntimeError)
 _READ = 1 << 16
-# Parsed in one go, at most: some milliseconds.
-_WHOLE = 1 << 17
-_PIECE = 1 << 15
+# Parsed in one go, at most: a millisecond, or ten where the list is of empty voices.
+_WHOLE = 1 << 15
+_PIECE = 1 << 14
 _REFUSAL = 1 << 20
 
 
@@ -190,11 +191,10 @@ class Channel:
             async for chunk in response.content.iter_chunked(_READ):
                 transfer.received += len(chunk)
                 for piece in inflater.feed(chunk, _PIECE):
-                    body.feed(piece)
+                    for _ in body.feed(piece):
+                        await asyncio.sleep(0)  # buffered chunks arrive without a turn of the loop
                     if body.is_over:
                         break
-                    if body.streamed:
-                        await asyncio.sleep(0)  # buffered chunks arrive without a turn of the loop
                 if body.is_over:
                     break
         except aiohttp.ClientError:
@@ -223,16 +223,19 @@ class _Body:
         wrong = self._voices is not None and self._voices.wrong is not None
         return wrong or self._size > self._limit
 
-    def feed(self, piece: bytes) -> None:
-        """Accept the next decompressed piece."""
+    def feed(self, piece: bytes) -> Generator[None, None, None]:
+        """Accept the next decompressed piece, and stop behind each part that is parsed."""
         self._size += len(piece)
-        if self.streamed and self._voices is not None:
-            self._voices.feed(piece)
-        else:
+        if not self.streamed:
             self._bytes += piece
-        if self._voices is not None and not self.streamed and len(self._bytes) > _WHOLE:
-            self.streamed = True
-            self._voices.feed(bytes(self._bytes))
+        if self._voices is None or len(self._bytes) <= _WHOLE:
+            return
+        starts = range(0, len(self._bytes), _PIECE)
+        parts = [piece] if self.streamed else [bytes(self._bytes[start : start + _PIECE]) for start in starts]
+        self.streamed = True
+        for part in parts:
+            self._voices.feed(part)
+            yield
 
     def spoil(self) -> None:
         """Note that it can't be decompressed."""

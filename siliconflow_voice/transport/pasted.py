@@ -8,7 +8,14 @@ from typing import Protocol, TypeAlias
 
 from siliconflow_voice.errors import ConfigurationError
 
-__all__ = ["APIKey", "address_in", "key_in"]
+__all__ = ["MOST_ADDRESS", "MOST_KEY", "APIKey", "address_in", "key_in"]
+
+MOST_KEY = 4_096
+"""Characters, or bytes, of a key and what is around it: keys have some fifty, gateways' tokens a thousand."""
+MOST_ADDRESS = 2_048
+"""Characters of an address and what is around it."""
+_MOST_LAYERS = 16
+"""Of quotes and names that are peeled off."""
 
 
 class _SecretStr(Protocol):
@@ -44,11 +51,15 @@ def key_in(given: object) -> str:
     Quotes, space and line breaks around it, ``Bearer`` and ``SILICONFLOW_API_KEY=`` before it are left out.
 
     Raises:
-        ConfigurationError: It is of another kind.
+        ConfigurationError: It is of another kind, or longer than 4,096 characters.
     """
     reveal = getattr(given, "get_secret_value", None)
     if callable(reveal):
         given = reveal()
+    if isinstance(given, str | bytes | bytearray) and len(given) > MOST_KEY:
+        raise ConfigurationError(
+            f"api_key is {len(given):,} characters long; the limit is {MOST_KEY:,}: pass the key alone"
+        )
     if isinstance(given, bytes | bytearray):
         given = _decoded(bytes(given))
     if not isinstance(given, str):
@@ -63,10 +74,15 @@ def address_in(given: object) -> str:
     host is the vendor's, ``https://`` and ``/v1`` are filled in.
 
     Raises:
-        ConfigurationError: It is not a string.
+        ConfigurationError: It is not a string, or longer than 2,048 characters.
     """
     if not isinstance(given, str):
         raise ConfigurationError(f"base_url must be str, got {type(given).__name__}")
+    if len(given) > MOST_ADDRESS:
+        raise ConfigurationError(
+            f"base_url is {len(given):,} characters long; the limit is {MOST_ADDRESS:,}: "
+            f"pass the address alone"
+        )
     text = _without(given, _BEFORE_ADDRESS)
     endpoint = _ENDPOINT.search(text)
     if endpoint is not None and endpoint.end() == len(text):
@@ -80,15 +96,16 @@ def address_in(given: object) -> str:
 
 def _without(text: str, before: re.Pattern[str]) -> str:
     """Peel off what stands around, in whatever order it does."""
-    while True:
+    for _ in range(_MOST_LAYERS):
         peeled = text.strip(_AROUND)
         if len(peeled) > 1 and _QUOTES.get(peeled[0]) == peeled[-1]:
             peeled = peeled[1:-1]
         if match := before.match(peeled):
             peeled = peeled[match.end() :]
         if peeled == text:
-            return text
+            break
         text = peeled
+    return text
 
 
 def _decoded(data: bytes) -> str:

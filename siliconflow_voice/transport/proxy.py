@@ -11,6 +11,7 @@ from yarl import URL
 
 from siliconflow_voice.errors import ConfigurationError
 from siliconflow_voice.transport.origin import Secret
+from siliconflow_voice.transport.pasted import MOST_ADDRESS
 
 __all__ = ["Proxy"]
 
@@ -59,6 +60,11 @@ class Proxy:
         if not isinstance(given, str | URL):
             raise ConfigurationError(f"{name} must be str, got {type(given).__name__}")
         text = str(given).strip()
+        if len(text) > MOST_ADDRESS:
+            raise ConfigurationError(
+                f"{name} is {len(text):,} characters long; the limit is {MOST_ADDRESS:,}: "
+                f"pass the address alone"
+            )
         try:
             url = URL(text if "://" in text else f"http://{text}")
             host, user, password, port = url.host, url.user, url.password, url.port

@@ -119,12 +119,16 @@ class AudioStream:
         self._response.close()
 
     async def _piece(self) -> bytes:
-        while not (piece := self._inflated()):
+        # Buffered data comes without a turn of the loop, and so does what was compressed to almost nothing.
+        await asyncio.sleep(0)
+        piece = self._inflated()
+        while not piece:
             chunk = await self._response.content.readany()
             if not chunk:
                 return b""
             self._transfer.received += len(chunk)
             self._pieces = self._inflater.feed(chunk, _PIECE)
+            piece = self._inflated()
         return piece
 
     def _inflated(self) -> bytes:

@@ -72,6 +72,7 @@ def test_wherever_it_is_cut_the_list_is_the_same(cuts: list[int], ascii_only: bo
         ('{"result": [{"uri": "speech:a"} {', "not JSON"),
         ('{"result": [{"uri": "speech:\\ud8"}]}', "not JSON"),
         ('{"result": [7]}', "an entry that is not a voice"),
+        ('{"result": [7, {"uri": "speech:a"}]}', "an entry that is not a voice"),
         # More digits than Python makes an integer of: ijson's C backend crashed at it.
         ('{"result": [{"uri": "speech:a", "x": %s}]}' % ("9" * 6000), "not JSON"),
         ("[%s]" % ("9" * 6000), "not JSON"),
@@ -91,8 +92,9 @@ def test_bytes_that_are_not_utf_8_are_not_json() -> None:
 
 def test_a_document_without_a_list_is_not_read_to_its_end() -> None:
     voices = VoiceList(everything)
+    voices.feed(b"{")
     for _ in range(200):
-        voices.feed(b'{"a":' * 100)
+        voices.feed(b'"a": 1,' * 100)
     assert voices.wrong == "the list of voices has an unknown shape"
 
 

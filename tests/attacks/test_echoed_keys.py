@@ -16,7 +16,9 @@ import pytest
 from support.raw_server import Exchange, raw_server
 from support.recordings import SPEECH, TEXT
 
-from siliconflow_voice import RetryPolicy, SiliconFlowError, VoiceClient
+from siliconflow_voice import APIStatusError, RetryPolicy, SiliconFlowError, VoiceClient
+from siliconflow_voice.api.answers import Answer, Redactor
+from siliconflow_voice.api.responses import parse_uri
 
 KEY = 'sk-Xy7/+"\\q9ZkW'
 ESCAPES: dict[str, Callable[[str], str]] = {
@@ -103,6 +105,24 @@ async def test_no_frame_of_an_error_has_a_key_that_was_echoed(
             with pytest.raises(SiliconFlowError) as caught:
                 await called()
     assert leaks(caught.value) == []
+
+
+@pytest.mark.parametrize("escape", ESCAPES.values(), ids=ESCAPES.keys())
+@pytest.mark.parametrize("separator", ["", " ", "慢"])
+def test_no_part_is_left_of_a_key_that_is_cut_off_where_an_answer_is(
+    escape: Callable[[str], str], separator: str
+) -> None:
+    # Then: of a body of nothing but keys, the last one's beginning.
+    key = KEY * 4
+    redact, part = Redactor(key), escape(KEY)[:12]
+    for shift in range(0, 40, 3):
+        for count in (60, 600):
+            body = "x" * shift + (escape(key) + separator) * count
+            for whole in (body, f'{{"message": "{body}"}}', f'"{body}"'):
+                error = parse_uri(Answer(500, {}, whole.encode(), redact=redact))
+                assert isinstance(error, APIStatusError)
+                assert part not in str(error.body)
+                assert part not in str(error)
 
 
 def test_a_leak_would_be_found() -> None:

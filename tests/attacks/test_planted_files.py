@@ -214,6 +214,27 @@ def test_a_report_replaces_a_link_and_leaves_what_it_leads_to(tmp_path: Path) ->
     assert (link.is_symlink(), link.read_text(), victim.read_text()) == (False, "<p>", "kept")
 
 
+@pytest.mark.parametrize(
+    ("plant", "kind"),
+    [
+        (os.mkfifo, "a FIFO"),
+        (lambda path: path.symlink_to("/dev/null"), "a device"),
+    ],
+)
+async def test_an_export_to_what_is_not_a_file_is_refused_and_leaves_it(
+    tmp_path: Path, plant: Callable[[Path], object], kind: str
+) -> None:
+    # Then: a FIFO, and a link to a device, were replaced by a file.
+    target = tmp_path / "voices.csv"
+    plant(target)
+    before = target.lstat()
+    async with Journal(tmp_path / "journal") as journal:
+        with pytest.raises(FileExistsError, match=f"it is {kind}, not a regular file; write to another path"):
+            await journal.export(target)
+    assert (target.lstat().st_ino, target.lstat().st_mode) == (before.st_ino, before.st_mode)
+    assert not (tmp_path / "voices.csv.part").exists()
+
+
 @pytest.mark.parametrize("plant", [os.mkfifo, lambda path: path.symlink_to("table.csv")])
 def test_a_link_or_a_fifo_is_not_taken_for_an_earlier_table(
     tmp_path: Path, plant: Callable[[Path], None]

@@ -191,10 +191,29 @@ def test_without_limits_any_audio_passes(limits: AudioLimits | None) -> None:
             AudioLimits(formats=frozenset({"wav", "flac"})),
             "it is mp3; supported: flac, wav; convert it first, for example with `ffmpeg -i FILE out.wav`",
         ),
+        (AudioLimits(formats=frozenset({"pcm"})), "it is mp3; supported: pcm"),
     ],
 )
 def test_each_limit_can_be_changed(limits: AudioLimits, reason: str) -> None:
     assert refusal_of_audio(limits) == ("audio", reason)
+
+
+@pytest.mark.parametrize(
+    ("accepted", "found", "advice"),
+    [
+        ({"mp3"}, "wav", "; convert it first, for example with `ffmpeg -i FILE out.mp3`"),
+        ({"mp3", "opus"}, "flac", "; convert it first, for example with `ffmpeg -i FILE out.mp3`"),
+        ({"opus", "pcm"}, "flac", "; convert it first, for example with `ffmpeg -i FILE out.opus`"),
+        ({"mp3", "wav"}, "pcm", "; put a wav header in front of the samples"),
+        ({"mp3"}, "pcm", ""),
+        ({"pcm"}, "flac", ""),
+        ({"mp3"}, "git-lfs", "; get it with `git lfs pull`"),
+    ],
+)
+def test_it_is_not_advised_to_convert_to_what_is_refused(accepted: set[str], found: str, advice: str) -> None:
+    refused = refusal_of_audio(AudioLimits(formats=frozenset(accepted)), format=found)
+    assert refused is not None
+    assert refused[1].partition(f"supported: {', '.join(sorted(accepted))}")[2] == advice
 
 
 @pytest.mark.parametrize("figure", ["max_seconds", "max_bytes"])

@@ -66,6 +66,7 @@ HEADS: dict[str, tuple[bytes, str | None]] = {
     "wav with a tag": (id3(54) + wav(NOISE), "wav"),
     "flac with a tag": (id3(54) + b"fLaC" + NOISE, "flac"),
     "flac with a large tag": (id3(200_000) + b"fLaC" + NOISE, "flac"),
+    "flac with a tag of over 2 MiB, as of pictures": (id3(2_200_000) + b"fLaC" + NOISE, "flac"),
     "text with a tag": (id3(54) + b"some words", "text"),
     "a tag alone": (id3(54), None),
     "a tag cut off in its size": (b"ID3\x03\x00\x00\x00", None),

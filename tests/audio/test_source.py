@@ -94,6 +94,30 @@ def test_a_source_stays_what_it_is() -> None:
     assert AudioSource.of(source) is source
 
 
+@pytest.mark.parametrize("audio", ["narrator.mp3", b"abc", io.BytesIO(b"abc"), Stream()])
+def test_a_source_of_another_name_or_type_is_a_copy_with_it(audio: Audio) -> None:
+    source = AudioSource.of(audio, filename="a", content_type="audio/mpeg")
+    named = AudioSource.of(source, filename="b\n")
+    typed = AudioSource.of(source, content_type="audio/pcm;rate=16000")
+    assert [(each.filename, each.content_type) for each in (source, named, typed)] == [
+        ("a", "audio/mpeg"),
+        ("b\\n", "audio/mpeg"),
+        ("a", "audio/pcm;rate=16000"),
+    ]
+    with pytest.raises(InvalidUploadError, match="is not a media type"):
+        AudioSource.of(source, content_type="nonsense")
+
+
+async def test_a_stream_and_its_copies_are_read_once_between_them(whole: Whole) -> None:
+    source = AudioSource.of(Stream())
+    copied = AudioSource.of(source, content_type="audio/mpeg")
+    pool = ReadPool()
+    assert await whole(copied.reading(pool)) == b"abc"
+    with pytest.raises(SourceConsumedError):
+        source.reading(pool)
+    await pool.close()
+
+
 def test_an_open_file_has_the_name_of_its_path(tmp_path: Path) -> None:
     path = tmp_path / "narrator.mp3"
     with path.open("wb") as file:

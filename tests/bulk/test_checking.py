@@ -100,7 +100,7 @@ async def test_all_that_is_wrong_with_a_recording_is_told(tmp_path: Path) -> Non
     limits = AudioLimits(formats=frozenset({"mp3"}), max_bytes=10, max_seconds=1)
     assert await problems(csv_file(tmp_path, "b.wav,a,text"), limits=limits) == [
         f"line 2, column audio: {name} is {name.stat().st_size:,} bytes; the limit is 10",
-        f"line 2, column audio: {name} is wav; supported: mp3; {CONVERT_IT}",
+        f"line 2, column audio: {name} is wav; supported: mp3; {CONVERT_IT.replace('out.wav', 'out.mp3')}",
         f"line 2, column audio: {name} lasts 3.6 s; the limit is 1 s",
     ]
 

@@ -33,6 +33,7 @@ from siliconflow_voice import (
     WaitEvent,
 )
 from siliconflow_voice.emulator import Emulator, Fault, Quota
+from siliconflow_voice.throttle.overload import BUDGET
 
 
 async def upload(emulator: Emulator, audio: object = SPEECH, **options: object) -> Voice:
@@ -190,6 +191,22 @@ async def test_to_retry_after_no_time_is_still_to_back_off() -> None:
     async with Emulator(faults=[fault]) as emulator:
         await upload(emulator)
         assert now() > 0.5
+
+
+@virtual_time
+async def test_the_retries_of_an_overload_draw_on_the_budget() -> None:
+    throttle = Throttle()
+    budgets: list[float] = []
+
+    def note(event: Event) -> None:
+        if isinstance(event, AttemptEvent) and event.operation == "upload_voice":
+            (gate,) = [gate for (_, model), gate in throttle._gates.items() if model]
+            budgets.append(gate.limiter.overload.budget)
+
+    async with Emulator(faults=[Fault.return_status(503, times=2)]) as emulator:
+        await upload(emulator, on_event=note, throttle=throttle)
+    # A retry costs one, half of one comes back in each second of a wait, and a success earns two.
+    assert budgets[:2] == [BUDGET, BUDGET - 1]
 
 
 @virtual_time

@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from siliconflow_voice.emulator import Emulator, Quota
+from siliconflow_voice.emulator import Emulator, Fault, Quota
 
 Connect = Callable[[Emulator], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 
@@ -132,6 +132,15 @@ async def test_an_upload_over_the_quota_of_requests_is_refused_as_documented(
         assert await upload(emulator, session, fields) == (429, {"message": message, "data": None})
         assert [record.refused for record in emulator.requests] == [False, True]
         assert len(emulator.voices) == 1
+
+
+async def test_a_limit_that_is_told_by_a_403_counts_as_refused_and_another_403_does_not(
+    session: aiohttp.ClientSession, fields: dict[str, str]
+) -> None:
+    async with Emulator(quota=Quota(requests=1, told_as=403), faults=[Fault.return_status(403)]) as emulator:
+        answers = [await upload(emulator, session, fields) for _ in range(3)]
+        assert [status for status, _ in answers] == [403, 200, 403]
+        assert [record.refused for record in emulator.requests] == [False, False, True]
 
 
 async def test_each_character_of_text_costs_a_token(

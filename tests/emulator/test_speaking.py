@@ -5,6 +5,7 @@ import base64
 import io
 import json
 import struct
+import sys
 import wave
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,7 @@ import aiohttp
 import pytest
 from yarl import URL
 
+from siliconflow_voice import inspect_audio
 from siliconflow_voice.emulator import Delivery, Emulator, Fault, Quota
 
 COSY = "FunAudioLLM/CosyVoice2-0.5B"
@@ -94,6 +96,13 @@ async def test_a_body_that_is_no_object_is_refused(
         assert (response.status, (await response.json())["code"]) == (400, 20015)
 
 
+async def test_a_model_of_the_account_speaks_unless_it_is_disabled(session: aiohttp.ClientSession) -> None:
+    async with Emulator(models=["own/model", "IndexTeam/IndexTTS-2"], max_audio_bytes=3) as emulator:
+        assert (await speak(session, emulator, model="own/model", voice="own/model:anna"))[0] == 200
+        assert (await speak(session, emulator, model="IndexTeam/IndexTTS-2"))[1]["code"] == 30003
+        assert (await speak(session, emulator, **without_voice(references=[REFERENCE])))[1]["code"] == 20045
+
+
 async def test_references_speak(session: aiohttp.ClientSession, emulator: Emulator) -> None:
     status, _, body = await speak(session, emulator, **without_voice(references=[REFERENCE, REFERENCE]))
     assert (status, body[:3]) == (200, b"ID3")
@@ -171,7 +180,28 @@ async def test_the_same_text_never_sounds_the_same_twice(
         (_, _, first), (_, _, second) = [
             await speak(session, emulator, response_format=response_format) for _ in range(2)
         ]
-        assert (first != second, len(first)) == (True, len(second))
+        assert first != second
+
+
+async def test_without_an_encoder_it_is_silence_of_the_same_length(
+    session: aiohttp.ClientSession, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, _, tone = await speak(session, emulator)
+    monkeypatch.setitem(sys.modules, "av", None)
+    for response_format in ("mp3", "opus"):
+        for text in ("你好，世界", "a" * 70):
+            _, _, first = await speak(session, emulator, input=text, response_format=response_format)
+            _, _, second = await speak(session, emulator, input=text, response_format=response_format)
+            assert (first != second, len(first), first != tone) == (True, len(second), True)
+            facts = await inspect_audio(first)
+            assert facts.format == response_format
+            assert facts.duration == pytest.approx(len(text) * 0.2, abs=0.04)
+
+
+async def test_long_speech_is_not_encoded(session: aiohttp.ClientSession, emulator: Emulator) -> None:
+    _, _, long = await speak(session, emulator, input="a" * 1_000)
+    assert bytes(400) in long
+    assert (await inspect_audio(long)).duration == pytest.approx(200, abs=0.04)
 
 
 async def test_a_quota_counts_speech_by_itself_and_its_bytes(session: aiohttp.ClientSession) -> None:

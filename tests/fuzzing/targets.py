@@ -37,6 +37,12 @@ class Target:
     read: Callable[[bytes], object]
     """Raises nothing but errors of the SDK's."""
     seeds: list[bytes] = field(repr=False)
+    megabyte: float = 0.02
+    """Seconds of CPU that a megabyte may take."""
+    row: float = 0.0
+    """Those that each line may take beside its bytes, where each is a row, that is checked."""
+    fixed: float = 0.003
+    """Those that an input of no bytes may take."""
 
 
 def answers(data: bytes) -> None:
@@ -133,7 +139,7 @@ TARGETS = [
             *(b"\0" + seed for seed in LISTS),
         ],
     ),
-    Target("lists", lists, LISTS),
+    Target("lists", lists, LISTS, megabyte=0.4),  # 3 µs an entry, of which the shortest have eleven bytes
     Target(
         "recordings",
         recordings,
@@ -153,12 +159,29 @@ TARGETS = [
             b'sep=;\r\naudio;custom_name;text;note\r\n"a b.mp3";a;"one\r\ntwo";\r\n;;;\r\n\x1a',
             *(path.read_bytes() for path in sorted(TABLES.glob("*.csv"))),
         ],
+        # A byte that is not of the encoding is a call of the codec's error handler; behind a quote that is
+        # never closed, a megabyte may be read again.
+        megabyte=0.4,
+        row=10e-6,
+        fixed=0.06,
     ),
     Target(
-        "json lines", json_lines, [_dumps({"audio": "a.mp3", "custom_name": "a", "text": "x"}) * 2 + b"\n"]
+        "json lines",
+        json_lines,
+        [_dumps({"audio": "a.mp3", "custom_name": "a", "text": "x"}) * 2 + b"\n"],
+        megabyte=0.4,
+        row=6e-6,
     ),
-    Target("workbooks", workbooks, [path.read_bytes() for path in sorted(TABLES.glob("*.xlsx"))]),
-    Target("journals", journals, [_journal()]),
+    Target(
+        "workbooks",
+        workbooks,
+        [path.read_bytes() for path in sorted(TABLES.glob("*.xlsx"))],
+        # What isn't one is read as a table.
+        megabyte=0.4,
+        row=10e-6,
+        fixed=0.06,
+    ),
+    Target("journals", journals, [_journal()], fixed=0.006),  # SQLite makes or opens a database
     Target(
         "keys",
         keys,

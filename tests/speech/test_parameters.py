@@ -65,7 +65,7 @@ REFUSED: list[tuple[dict[str, Any], tuple[str, str, str]]] = [
         {"voice": None, "references": [Reference(b"", 5)]},  # type: ignore[arg-type]
         ("references[0].text", "type", "expected str, not int"),
     ),
-    ({"response_format": "flac"}, ("response_format", "", "'flac' is not one of mp3, opus, wav, pcm")),
+    ({"response_format": "flac"}, ("response_format", "choice", "'flac' is not one of mp3, opus, wav, pcm")),
     ({"sample_rate": "32000"}, ("sample_rate", "type", "must be a whole number from 1, got '32000'")),
     ({"sample_rate": 0}, ("sample_rate", "type", "must be a whole number from 1, got 0")),
     ({"speed": "1"}, ("speed", "type", "must be a number, got '1'")),

@@ -304,6 +304,13 @@ async def test_endless_text_is_not_read_to_its_end() -> None:
     assert isinstance(error, InvalidResponseError)
 
 
+@pytest.mark.parametrize("content_type", ["application/json", "audio/mpeg"])
+async def test_a_key_that_is_echoed_in_place_of_audio_is_blotted_out(content_type: str) -> None:
+    error = await failure_of(streamed(b'{"message":"no key sk-test"}', content_type=content_type))
+    assert isinstance(error, InvalidResponseError)
+    assert ("sk-test" in f"{error} {error.body}", "***" in error.body) == (False, True)
+
+
 async def test_an_empty_body_is_an_error() -> None:
     error = await failure_of(streamed())
     assert isinstance(error, InvalidResponseError)
@@ -575,12 +582,14 @@ async def test_events_tell_of_each_attempt_and_of_the_streams_end(emulator: Emul
             )
             with pytest.raises(APIConnectionError) as caught:
                 await speech.read()
-        async with client.stream_speech(HELLO, voice="anna") as speech:
+        async with client.stream_speech(
+            HELLO, references=[Reference(MP3, TEXT), Reference(WAV, TEXT)]
+        ) as speech:
             await speech.read()
     outcomes = [event for event in events if isinstance(event, OutcomeEvent)]
     assert [(event.operation, event.subject, event.error) for event in outcomes] == [
-        ("stream_speech", HELLO, caught.value),
-        ("stream_speech", HELLO, None),
+        ("stream_speech", "FunAudioLLM/CosyVoice2-0.5B:anna", caught.value),
+        ("stream_speech", "2 references", None),
     ]
 
 

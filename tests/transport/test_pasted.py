@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -98,6 +100,24 @@ def test_what_has_no_one_meaning_is_refused_without_being_shown(pasted: object) 
 def test_a_key_of_nothing_is_none(pasted: str) -> None:
     with pytest.raises(ConfigurationError):
         VoiceClient(pasted)
+
+
+@pytest.mark.parametrize("kind", [str, str.encode])
+def test_a_key_that_is_too_long_is_refused_before_anything_looks_at_it(kind: Callable[[str], object]) -> None:
+    assert key_in(kind("k" * 4_096)) == "k" * 4_096
+    with pytest.raises(ConfigurationError, match=r"^api_key is 4,097 characters long; the limit is 4,096: "):
+        key_in(kind("'" * 4_097))
+
+
+def test_an_address_that_is_too_long_is_refused_before_anything_looks_at_it() -> None:
+    address = f"{CN}/".ljust(2_048, "a")
+    assert address_in(address) == address
+    with pytest.raises(ConfigurationError, match=r"^base_url is 2,049 characters long; the limit is 2,048: "):
+        address_in(f"{address}a")
+
+
+def test_quotes_around_quotes_are_peeled_off_a_few_times() -> None:
+    assert (key_in("'" * 32 + "k"), len(key_in("'" * 34 + "k" + "'" * 34))) == ("'" * 32 + "k", 69 - 32)
 
 
 @given(

@@ -71,6 +71,11 @@ def test_what_is_not_an_http_proxy_is_refused_and_not_shown(given: object) -> No
     assert "secret" not in str(caught.value)
 
 
+def test_a_proxy_that_is_too_long_is_refused_before_anything_parses_it() -> None:
+    with pytest.raises(ConfigurationError, match=r"^proxy is 2,049 characters long; the limit is 2,048: "):
+        VoiceClient("sk-test", proxy="http://".ljust(2_049, "9"))
+
+
 def test_a_proxy_that_would_see_the_key_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="over http it would see the key"):
         VoiceClient("sk-test", base_url="http://127.0.0.1:9/v1", proxy="http://proxy.example:3128")

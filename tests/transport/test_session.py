@@ -373,6 +373,22 @@ async def test_closing_the_client_ends_what_is_under_way() -> None:
             await task
 
 
+async def test_the_middlewares_of_a_borrowed_session_see_nothing(emulator: Emulator) -> None:
+    seen: list[str] = []
+
+    async def middleware(
+        request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        seen.append(request.headers["Authorization"])
+        return await handler(request)
+
+    async with aiohttp.ClientSession(middlewares=[middleware]) as session:
+        await upload(VoiceClient("sk-test", base_url=emulator.base_url, session=session))
+        assert seen == []
+        async with session.get(f"{emulator.base_url}/x", headers={"Authorization": "none"}):
+            assert seen == ["none"]
+
+
 async def test_a_session_that_is_closed_between_attempts_is_said_so(emulator: Emulator) -> None:
     emulator.add_fault(Fault.return_status(503))
     waiting = asyncio.Event()
