@@ -8,6 +8,7 @@ from cyclopts import App
 
 from siliconflow_voice.bulk.journal import Journal
 from siliconflow_voice.cli.exits import ALL_DONE, SOME_FAILED
+from siliconflow_voice.cli.language import translated
 from siliconflow_voice.cli.options import Flag
 from siliconflow_voice.cli.terminal import Stdout, shortened
 from siliconflow_voice.errors import ConfigurationError, SiliconFlowError
@@ -128,8 +129,11 @@ async def export(file: Path, target: Path, /) -> int:
         try:
             count = await opened.export(target)
         except OSError as error:
-            raise SiliconFlowError(f"{target} can't be written: {error.strerror or error}") from error
-    stdout.write(f"{count:,} uploads are in {shortened(str(target))}\n")
+            raise SiliconFlowError(
+                translated("{file} can't be written: {reason}", file=target, reason=error.strerror or error)
+            ) from error
+    line = translated("{count:,} uploads are in {file}", count=count, file=shortened(str(target)))
+    stdout.write(f"{line}\n")
     return _written(stdout)
 
 
@@ -160,7 +164,7 @@ async def decide(
         It has no voice, and is to be sent again (default: off).
     """
     if (uri is None) is not absent:
-        raise ConfigurationError("Pass either --uri, for the voice that it has, or --absent")
+        raise ConfigurationError(translated("Pass either --uri, for the voice that it has, or --absent"))
     async with _existing(file) as opened:
         return _told(await opened.decide(sha256=sha256, custom_name=name, uri=uri))
 
@@ -189,13 +193,16 @@ async def forget(file: Path, uri: str, /) -> int:
 def _existing(path: Path) -> Journal:
     """Return a journal that is there: opening another would create it."""
     if not path.is_file():
-        raise ConfigurationError(f"There is no journal {path}: pass the file that a run wrote")
+        raise ConfigurationError(
+            translated("There is no journal {file}: pass the file that a run wrote", file=path)
+        )
     return Journal(path)
 
 
 def _told(found: bool) -> int:  # noqa: FBT001 - the answer of the journal
     stdout = Stdout()
-    stdout.write("Recorded\n" if found else "The journal has no such upload; nothing was changed\n")
+    line = translated("Recorded" if found else "The journal has no such upload; nothing was changed")
+    stdout.write(f"{line}\n")
     return max(ALL_DONE if found else SOME_FAILED, _written(stdout))
 
 

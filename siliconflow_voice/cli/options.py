@@ -84,10 +84,12 @@ def find_key(file: Path | None) -> str:
     if file is not None:
         if key := _read(file):
             return key
-        raise ConfigurationError(f"--api-key-file {file} is empty; put the API key into it, and nothing else")
+        raise ConfigurationError(
+            translated("--api-key-file {file} is empty; put the API key into it, and nothing else", file=file)
+        )
     key = os.environ.get("SILICONFLOW_API_KEY") or (_ask() if sys.stdin.isatty() else "")
     if not key:
-        raise ConfigurationError("No API key: set SILICONFLOW_API_KEY, or pass --api-key-file")
+        raise ConfigurationError(translated("No API key: set SILICONFLOW_API_KEY, or pass --api-key-file"))
     return key
 
 
@@ -96,21 +98,31 @@ def _read(file: Path) -> str:
         with file.open("rb") as opened:
             data = opened.read(MOST_KEY + 1)
     except OSError as error:
-        raise ConfigurationError(f"--api-key-file {file} can't be read: {error.strerror or error}") from error
+        raise ConfigurationError(
+            translated(
+                "--api-key-file {file} can't be read: {reason}", file=file, reason=error.strerror or error
+            )
+        ) from error
     if len(data) > MOST_KEY:
         raise ConfigurationError(
-            f"--api-key-file {file} is larger than {MOST_KEY:,} bytes; pass a file that holds only the key"
+            translated(
+                "--api-key-file {file} is larger than {most:,} bytes; pass a file that holds only the key",
+                file=file,
+                most=MOST_KEY,
+            )
         )
     key = key_in(data)
     if "\ufffd" in key:
-        raise ConfigurationError(f"--api-key-file {file} can't be read: it is not a text file")
+        raise ConfigurationError(
+            translated("--api-key-file {file} can't be read: it is not a text file", file=file)
+        )
     return key
 
 
 def _ask() -> str:
     with default_interrupt():
         try:
-            return getpass.getpass("SiliconFlow API key: ").strip()
+            return getpass.getpass(translated("SiliconFlow API key: ")).strip()
         except EOFError:
             sys.stderr.write("\n")  # the prompt's line has not ended
             return ""

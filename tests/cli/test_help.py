@@ -17,8 +17,8 @@ from siliconflow_voice.cli.app import app
 from siliconflow_voice.cli.chinese_help import HELP
 from siliconflow_voice.cli.help import TranslatedHelp, in_chinese
 
-# Its page is the emulator's own.
-_NOT_OURS = {"serve"}
+# The page of ``serve`` is the emulator's own; the others, where they are there, are in English as yet.
+_NOT_OURS = {"audition", "fleet", "prepare", "serve"}
 
 
 def commands(of: App = app, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

@@ -7,14 +7,18 @@ import io
 import string
 import sys
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import pytest
+from support.terminal import voices
 
 from siliconflow_voice import cli, errors
 from siliconflow_voice.cli.app import execute
 from siliconflow_voice.cli.chinese import MESSAGES
 from siliconflow_voice.cli.language import speaks_chinese, translated
+from siliconflow_voice.cli.stats import ATTEMPTS, STATUSES
+from siliconflow_voice.cli.summary import _EXPLAINED
 from siliconflow_voice.cli.wording import in_options, told
 from siliconflow_voice.emulator import Emulator, Fault
 
@@ -26,8 +30,17 @@ HINTS = {
 }
 
 
+# What is taken from a table, by the module that does.
+TABLES: dict[str, list[str]] = {
+    "wording.py": [*map(in_options, HINTS)],
+    "summary.py": [*ATTEMPTS.values(), *_EXPLAINED.values()],
+    "progress.py": [*STATUSES],
+}
+
+
 def messages() -> Iterator[str]:
     """Give each message that the command passes to ``translated``."""
+    yield from chain(*TABLES.values())
     for path in Path(cli.__file__).parent.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_bytes())):
             if (
@@ -40,8 +53,8 @@ def messages() -> Iterator[str]:
                         yield message
                     case ast.IfExp(body=ast.Constant(value=str(one)), orelse=ast.Constant(value=str(many))):
                         yield from (one, many)
-                    case _:  # a hint of an error's
-                        assert path.name == "wording.py", ast.unparse(node)
+                    case _:
+                        assert path.name in TABLES, ast.unparse(node)
 
 
 def fields(message: str) -> set[tuple[str, str | None]]:
@@ -82,7 +95,7 @@ def test_values_are_not_taken_for_fields(chinese: None) -> None:
     assert translated("Deleted {uri}", uri="{count}") == "已删除 {count}"
 
 
-@pytest.mark.parametrize("message", sorted({*messages(), *map(in_options, HINTS)}))
+@pytest.mark.parametrize("message", sorted({*messages()}))
 def test_a_message_has_its_chinese_with_the_same_fields(message: str) -> None:
     assert fields(MESSAGES[message]) == fields(message)
 
@@ -103,3 +116,23 @@ async def test_an_error_in_english_says_how_often_it_was_tried(
     emulator.add_fault(Fault.return_status(500, times=None, endpoint="list"))
     assert await execute(["list"]) == 3
     assert "Gave up after 6 attempts.\n" in capsys.readouterr().err
+
+
+def test_no_chinese_is_left_over() -> None:
+    assert {*MESSAGES} - {*messages()} == set()
+
+
+async def test_a_run_is_told_in_chinese(
+    tmp_path: Path, address: str, chinese: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = voices(tmp_path, 2, missing=[1])
+    assert await execute(["bulk", str(manifest), "--check", "--requests-per-minute", "60"]) == 1
+    rows, sizes, time = capsys.readouterr().out.splitlines()[1:]
+    assert rows == "2 行，1 个问题。没有发送任何数据。"
+    assert sizes.startswith("音频 45.0 kB，时长 0:00:06；需发送 ")
+    assert time == "每分钟 60 次请求，上传需要 0:00:01。"
+    assert await execute(["bulk", str(manifest)]) == 1
+    out = capsys.readouterr().out
+    assert "\n        1  已上传\n" in out
+    again = tmp_path / "voices.failures.csv"
+    assert f"\n要重试失败的行，请改好这个清单再运行（选项不变）：{again}\n" in out
