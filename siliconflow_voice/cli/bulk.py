@@ -17,6 +17,7 @@ from siliconflow_voice.bulk.checking import CheckReport
 from siliconflow_voice.bulk.manifest import Manifest
 from siliconflow_voice.cli.exits import ALL_DONE, SOME_FAILED, Interruption
 from siliconflow_voice.cli.files import Files
+from siliconflow_voice.cli.language import translated
 from siliconflow_voice.cli.options import Connection, Count, Flag, MaybeCount, Several
 from siliconflow_voice.cli.outputs import Outputs
 from siliconflow_voice.cli.progress import progress_on
@@ -139,6 +140,12 @@ async def bulk(
 
     Run the same command again to resume: uploads that are known to be stored are not sent twice.
 
+    For example:
+
+        siliconflow-voice bulk voices.csv --check
+        siliconflow-voice bulk voices.csv --results results.csv --report report.html
+        siliconflow-voice bulk voices.xlsx --requests-per-minute 60 --json
+
     Exit status: 0 all done; 1 some rows failed; 2 invalid usage; 3 stopped early by an error that would hit
     every upload (a bad key, a daily quota); 130, 143 or 129 interrupted by a signal.
 
@@ -192,7 +199,7 @@ async def _check(
     console = stdout.console()
     check = manifest.check()
     watched = is_watched(console) and not as_json
-    with console.status("Checking all rows and recordings …") if watched else nullcontext():
+    with console.status(translated("Checking all rows and recordings …")) if watched else nullcontext():
         async with aclosing(aiter(check)) as problems:
             async for found in problems:
                 problem = evolve(found, reason=in_options(found.reason))
@@ -215,23 +222,33 @@ async def _check(
 
 
 def _totals(report: CheckReport, rate: int | None, seconds: float | None) -> Iterable[str]:
-    problems = f"{report.problems:,} problem{'' if report.problems == 1 else 's'}"
-    rows = f"{report.rows:,} row{'' if report.rows == 1 else 's'}"
-    yield f"{rows}, {problems if report.problems else 'no problems'}. Nothing was sent."
-    yield (
-        f"{format_bytes(report.audio_bytes)} of audio, {_lasting(report)}; "
-        f"{format_bytes(report.body_bytes)} to send."
+    count = report.problems
+    found = translated("{count:,} problem" if count == 1 else "{count:,} problems", count=count)
+    yield translated(
+        "{count:,} row, {problems}. Nothing was sent."
+        if report.rows == 1
+        else "{count:,} rows, {problems}. Nothing was sent.",
+        count=report.rows,
+        problems=found if count else translated("no problems"),
+    )
+    yield translated(
+        "{size} of audio, {lasting}; {body} to send.",
+        size=format_bytes(report.audio_bytes),
+        lasting=_lasting(report),
+        body=format_bytes(report.body_bytes),
     )
     if rate is None or seconds is None:
-        yield "To estimate how long the upload takes, pass --requests-per-minute."
+        yield translated("To estimate how long the upload takes, pass --requests-per-minute.")
     else:
-        yield f"At {rate:,} requests a minute, the upload takes {format_duration(seconds)}."
+        time = format_duration(seconds)
+        yield translated("At {rate:,} requests a minute, the upload takes {time}.", rate=rate, time=time)
 
 
 def _lasting(report: CheckReport) -> str:
     """Return how long the recordings last, as far as that is known."""
     if not report.audio_seconds:
-        return "unmeasured"
+        return translated("unmeasured")
+    time = format_duration(report.audio_seconds)
     if not report.unmeasured:
-        return format_duration(report.audio_seconds)
-    return f"{format_duration(report.audio_seconds)} and {report.unmeasured:,} unmeasured"
+        return time
+    return translated("{time} and {count:,} unmeasured", time=time, count=report.unmeasured)

@@ -10,6 +10,7 @@ from typing import cast
 
 from attrs import define, field, frozen
 
+from siliconflow_voice.cli.language import translated
 from siliconflow_voice.cli.wording import in_options
 from siliconflow_voice.errors import JournalError
 from siliconflow_voice.signals import on_stop_signal
@@ -42,7 +43,7 @@ class Exit:
             signal: The number of the signal that interrupted it.
         """
         if signal is not None:
-            return cls(BY_SIGNAL + signal, f"interrupted by {Signals(signal).name}")
+            return cls(BY_SIGNAL + signal, translated("interrupted by {signal}", signal=Signals(signal).name))
         if error is not None:
             reason = " ".join(map(in_options, [str(error), *getattr(error, "__notes__", [])]))
             return cls(STOPPED, reason, resumable=not isinstance(error, JournalError))

@@ -14,9 +14,10 @@ from cyclopts import Group, Parameter
 
 from siliconflow_voice.audio.files import kind_of
 from siliconflow_voice.bulk.tables import part_of
+from siliconflow_voice.cli.language import translated
 from siliconflow_voice.errors import ConfigurationError
 
-__all__ = ["Files"]
+__all__ = ["Files", "check_writable"]
 
 _FAILURES = ".failures"
 
@@ -61,19 +62,31 @@ class Files:
         Raises:
             ConfigurationError: One can't be written, or is another one too.
         """
-        kept = {"the manifest": manifest, "--journal": self.journal_of(manifest), "--api-key-file": key}
+        kept = {
+            translated("the manifest"): manifest,
+            "--journal": self.journal_of(manifest),
+            "--api-key-file": key,
+        }
         tables = {"--results": self.results, "--failures": self.failures_of(manifest)}
         written = {**tables, "--report": self.report}
-        parts = {f"the .part file of {name}": path and part_of(path) for name, path in written.items()}
+        parts = {
+            translated("the .part file of {option}", option=name): path and part_of(path)
+            for name, path in written.items()
+        }
         files = [(name, path) for name, path in (kept | written | parts).items() if path is not None]
         for (first, path), (second, other) in itertools.combinations(files, 2):
             if _same(path, other):
                 raise ConfigurationError(
-                    f"{first} and {second} are the same file, {other}; choose different ones"
+                    translated(
+                        "{first} and {second} are the same file, {file}; choose different ones",
+                        first=first,
+                        second=second,
+                        file=other,
+                    )
                 )
         for name, path in files:
             if name in written or name in parts:
-                _check_writable(name, path)
+                check_writable(name, path)
 
     def how_to_run_again(self, manifest: Path, *, root: Path | None, encoding: str) -> str:
         """Return with which options the failures of a manifest are run again.
@@ -84,13 +97,13 @@ class Files:
             encoding: Its option ``--manifest-encoding``.
         """
         failures, journal = self.failures_of(manifest), self.journal_of(manifest)
-        words = "with the same options"
+        words = translated("with the same options")
         if codecs.lookup(encoding).name not in {"utf-8", "utf-8-sig"}:
-            words += ", but no --manifest-encoding"
+            words += translated(", but no --manifest-encoding")
         if not _same(Files().journal_of(failures), journal):
-            words += f", and --journal {journal}"
+            words += translated(", and --journal {file}", file=journal)
         if root is None and not _same(failures.parent, manifest.parent):
-            words += f", and --root {manifest.parent}"
+            words += translated(", and --root {file}", file=manifest.parent)
         return words
 
 
@@ -103,8 +116,12 @@ def _same(path: Path, other: Path) -> bool:
         return False
 
 
-def _check_writable(name: str, path: Path) -> None:
-    """Check that a file can be written, and leave it as it is; what is a link will be replaced."""
+def check_writable(name: str, path: Path) -> None:
+    """Check that a file can be written, and leave it as it is; what is a link will be replaced.
+
+    Raises:
+        ConfigurationError: It can't be written; *name* is the option's.
+    """
     try:
         try:
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
@@ -115,7 +132,14 @@ def _check_writable(name: str, path: Path) -> None:
         else:
             path.unlink()
     except OSError as error:
-        raise ConfigurationError(f"{name} {path} can't be written: {error.strerror or error}") from error
+        raise ConfigurationError(
+            translated(
+                "{option} {file} can't be written: {reason}",
+                option=name,
+                file=path,
+                reason=error.strerror or error,
+            )
+        ) from error
 
 
 def _check_existing(path: Path, mode: int) -> None:

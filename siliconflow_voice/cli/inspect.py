@@ -10,6 +10,7 @@ from siliconflow_voice.audio.checks import AudioLimits, audio_refusal
 from siliconflow_voice.audio.formats import AudioFacts
 from siliconflow_voice.audio.inspection import inspect_audio
 from siliconflow_voice.cli.exits import ALL_DONE, SOME_FAILED
+from siliconflow_voice.cli.language import translated
 from siliconflow_voice.cli.options import Flag
 from siliconflow_voice.cli.terminal import Stdout, format_bytes, shortened
 from siliconflow_voice.errors import InvalidUploadError, SiliconFlowError
@@ -21,6 +22,11 @@ async def inspect(files: list[Path], /, *, json: Flag = False) -> int:
     """Show the format, size and duration of recordings, and which would be refused. Nothing is sent.
 
     A duration is shown only if it is known, and a recording is refused only for what is known.
+
+    For example:
+
+        siliconflow-voice inspect narrator.mp3
+        siliconflow-voice inspect *.wav --json
 
     Exit status: 0 all would be accepted; 1 at least one would be refused or can't be read; 2 invalid usage; 3
     standard output can't be written.
@@ -70,12 +76,14 @@ class _Found:
 
     def __str__(self) -> str:
         parts = [f"{self.path}: {_described(self.facts)}"] if self.facts is not None else []
-        return ". ".join([*parts, f"Refused: {self.reason}"] if self.reason else parts)
+        return ". ".join(
+            [*parts, translated("Refused: {reason}", reason=self.reason)] if self.reason else parts
+        )
 
 
 def _described(facts: AudioFacts) -> str:
-    lasts = "duration not known" if facts.duration is None else f"{facts.duration:.2f} s"
-    return f"{facts.format or 'not recognised'}, {format_bytes(facts.size or 0)}, {lasts}"
+    lasts = translated("duration not known") if facts.duration is None else f"{facts.duration:.2f} s"
+    return f"{facts.format or translated('not recognised')}, {format_bytes(facts.size or 0)}, {lasts}"
 
 
 async def _look_at(path: Path) -> _Found:

@@ -8,6 +8,7 @@ from cyclopts import App
 
 from siliconflow_voice.bulk.journal import Journal
 from siliconflow_voice.cli.exits import ALL_DONE, SOME_FAILED
+from siliconflow_voice.cli.language import translated
 from siliconflow_voice.cli.options import Flag
 from siliconflow_voice.cli.terminal import Stdout, shortened
 from siliconflow_voice.errors import ConfigurationError, SiliconFlowError
@@ -20,6 +21,10 @@ journal = App(name="journal", help="Show or correct the journal of bulk runs, wh
 @journal.command
 async def counts(file: Path, /, *, json: Flag = False) -> int:
     """Count the uploads of a journal by state.
+
+    For example:
+
+        siliconflow-voice journal counts voices.journal
 
     Parameters
     ----------
@@ -42,6 +47,10 @@ async def counts(file: Path, /, *, json: Flag = False) -> int:
 @journal.command
 async def records(file: Path, /, *, state: str | None = None, json: Flag = False) -> int:
     """List the uploads of a journal: state, name, uri and audio.
+
+    For example:
+
+        siliconflow-voice journal records voices.journal --state unknown
 
     Parameters
     ----------
@@ -76,6 +85,10 @@ async def superseded(file: Path, /, *, json: Flag = False) -> int:
     The later one has the same model and name, or is the same recording with another text. Nothing is deleted:
     check that a voice is not wanted, pass its uri to `siliconflow-voice delete`, and to `journal forget`.
 
+    For example:
+
+        siliconflow-voice journal superseded voices.journal
+
     Parameters
     ----------
     file
@@ -100,6 +113,10 @@ async def superseded(file: Path, /, *, json: Flag = False) -> int:
 async def export(file: Path, target: Path, /) -> int:
     """Write all uploads of a journal to a .csv or .jsonl file.
 
+    For example:
+
+        siliconflow-voice journal export voices.journal journal.csv
+
     Parameters
     ----------
     file
@@ -112,8 +129,11 @@ async def export(file: Path, target: Path, /) -> int:
         try:
             count = await opened.export(target)
         except OSError as error:
-            raise SiliconFlowError(f"{target} can't be written: {error.strerror or error}") from error
-    stdout.write(f"{count:,} uploads are in {shortened(str(target))}\n")
+            raise SiliconFlowError(
+                translated("{file} can't be written: {reason}", file=target, reason=error.strerror or error)
+            ) from error
+    line = translated("{count:,} uploads are in {file}", count=count, file=shortened(str(target)))
+    stdout.write(f"{line}\n")
     return _written(stdout)
 
 
@@ -122,6 +142,11 @@ async def decide(
     file: Path, /, *, sha256: str, name: str, uri: str | None = None, absent: Flag = False
 ) -> int:
     """Record what became of an upload that is unknown, where no list can show it.
+
+    For example:
+
+        siliconflow-voice journal decide voices.journal --sha256 SHA256 --name dream --uri speech:dream:a:b
+        siliconflow-voice journal decide voices.journal --sha256 SHA256 --name dream --absent
 
     Exit status: 0 recorded; 1 the journal has no such upload.
 
@@ -139,7 +164,7 @@ async def decide(
         It has no voice, and is to be sent again (default: off).
     """
     if (uri is None) is not absent:
-        raise ConfigurationError("Pass either --uri, for the voice that it has, or --absent")
+        raise ConfigurationError(translated("Pass either --uri, for the voice that it has, or --absent"))
     async with _existing(file) as opened:
         return _told(await opened.decide(sha256=sha256, custom_name=name, uri=uri))
 
@@ -147,6 +172,10 @@ async def decide(
 @journal.command
 async def forget(file: Path, uri: str, /) -> int:
     """Forget a voice that was deleted: the next run sends its upload again.
+
+    For example:
+
+        siliconflow-voice journal forget voices.journal speech:narrator:account:token
 
     Exit status: 0 forgotten; 1 the journal has no such voice.
 
@@ -164,18 +193,19 @@ async def forget(file: Path, uri: str, /) -> int:
 def _existing(path: Path) -> Journal:
     """Return a journal that is there: opening another would create it."""
     if not path.is_file():
-        raise ConfigurationError(f"There is no journal {path}: pass the file that a run wrote")
+        raise ConfigurationError(
+            translated("There is no journal {file}: pass the file that a run wrote", file=path)
+        )
     return Journal(path)
 
 
 def _told(found: bool) -> int:  # noqa: FBT001 - the answer of the journal
     stdout = Stdout()
-    stdout.write("Recorded\n" if found else "The journal has no such upload; nothing was changed\n")
+    line = translated("Recorded" if found else "The journal has no such upload; nothing was changed")
+    stdout.write(f"{line}\n")
     return max(ALL_DONE if found else SOME_FAILED, _written(stdout))
 
 
 def _written(stdout: Stdout) -> int:
-    stdout.flush()
-    if failure := stdout.failure():
-        raise failure
+    stdout.finish()
     return ALL_DONE

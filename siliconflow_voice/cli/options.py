@@ -12,12 +12,14 @@ from attrs import frozen
 from cyclopts import Group, Parameter
 from cyclopts.validators import Number
 
+from siliconflow_voice.cli.language import translated
+from siliconflow_voice.cli.texts import STANDARD_STREAM
 from siliconflow_voice.client import VoiceClient
 from siliconflow_voice.errors import ConfigurationError
 from siliconflow_voice.signals import default_interrupt
 from siliconflow_voice.transport.pasted import MOST_KEY, key_in
 
-__all__ = ["Connection", "Count", "Flag", "MaybeCount", "Several", "find_key"]
+__all__ = ["Connection", "Count", "Flag", "MaybeCount", "Output", "Several", "find_key"]
 
 _COUNT = Parameter(validator=Number(gte=1))
 
@@ -29,6 +31,19 @@ Count: TypeAlias = Annotated[int, _COUNT]
 """A whole number from 1."""
 MaybeCount: TypeAlias = Annotated[int | None, _COUNT]
 """A whole number from 1, or nothing."""
+
+
+def _no_option(_kind: object, value: Path | None) -> None:
+    """Refuse an option in place of a file: ``-`` alone is allowed to look like one."""
+    if value is not None and str(value).startswith("-") and str(value) != STANDARD_STREAM:
+        raise ValueError(translated("{value} is an option, not a file", value=value))
+
+
+Output: TypeAlias = Annotated[
+    Path | None,
+    Parameter(name=["--output", "-o"], allow_leading_hyphen=True, validator=_no_option),
+]
+"""The option ``-o``."""
 
 
 @Parameter(name="*", group=Group("Connection", sort_key=9))
@@ -71,10 +86,12 @@ def find_key(file: Path | None) -> str:
     if file is not None:
         if key := _read(file):
             return key
-        raise ConfigurationError(f"--api-key-file {file} is empty; put the API key into it, and nothing else")
+        raise ConfigurationError(
+            translated("--api-key-file {file} is empty; put the API key into it, and nothing else", file=file)
+        )
     key = os.environ.get("SILICONFLOW_API_KEY") or (_ask() if sys.stdin.isatty() else "")
     if not key:
-        raise ConfigurationError("No API key: set SILICONFLOW_API_KEY, or pass --api-key-file")
+        raise ConfigurationError(translated("No API key: set SILICONFLOW_API_KEY, or pass --api-key-file"))
     return key
 
 
@@ -83,21 +100,31 @@ def _read(file: Path) -> str:
         with file.open("rb") as opened:
             data = opened.read(MOST_KEY + 1)
     except OSError as error:
-        raise ConfigurationError(f"--api-key-file {file} can't be read: {error.strerror or error}") from error
+        raise ConfigurationError(
+            translated(
+                "--api-key-file {file} can't be read: {reason}", file=file, reason=error.strerror or error
+            )
+        ) from error
     if len(data) > MOST_KEY:
         raise ConfigurationError(
-            f"--api-key-file {file} is larger than {MOST_KEY:,} bytes; pass a file that holds only the key"
+            translated(
+                "--api-key-file {file} is larger than {most:,} bytes; pass a file that holds only the key",
+                file=file,
+                most=MOST_KEY,
+            )
         )
     key = key_in(data)
     if "\ufffd" in key:
-        raise ConfigurationError(f"--api-key-file {file} can't be read: it is not a text file")
+        raise ConfigurationError(
+            translated("--api-key-file {file} can't be read: it is not a text file", file=file)
+        )
     return key
 
 
 def _ask() -> str:
     with default_interrupt():
         try:
-            return getpass.getpass("SiliconFlow API key: ").strip()
+            return getpass.getpass(translated("SiliconFlow API key: ")).strip()
         except EOFError:
             sys.stderr.write("\n")  # the prompt's line has not ended
             return ""

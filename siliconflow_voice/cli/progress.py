@@ -13,6 +13,7 @@ from rich.live import Live
 from rich.text import Text
 
 from siliconflow_voice.calls.events import SettleEvent
+from siliconflow_voice.cli.language import translated
 from siliconflow_voice.cli.outputs import FailedRow, as_row
 from siliconflow_voice.cli.stats import STATUSES, Stats, ThrottleState
 from siliconflow_voice.cli.terminal import Stdout, format_bytes, format_duration, is_watched, shortened
@@ -76,11 +77,16 @@ class FailureLog:
         self._count += 1
         if self._count <= _FAILURES_SHOWN:
             row = FailedRow.of(outcome)
-            line = Text.assemble((f"line {row.line} ", "bold"), f"{row.custom_name}: ", (row.error, "red"))
+            line = Text.assemble(
+                (translated("line {line} ", line=row.line), "bold"),
+                f"{row.custom_name}: ",
+                (row.error, "red"),
+            )
             self.console.print(line, soft_wrap=True)
         elif self._count == _FAILURES_SHOWN + 1:
             name = shortened(str(self.file))
-            self.console.print(f"Further failures are not shown; {name} will have all.", style="dim")
+            rest = translated("Further failures are not shown; {file} will have all.", file=name)
+            self.console.print(rest, style="dim")
 
 
 @define
@@ -109,13 +115,13 @@ class LogProgress:
         self._next = self.stats.seconds + _LINE_EVERY
         stats = self.stats
         facts = [
-            f"{self.title}: {stats.done:,} of {stats.total:,} done",
-            f"{stats.statuses['failed']:,} failed",
+            f"{self.title}: " + translated("{done:,} of {total:,} done", done=stats.done, total=stats.total),
+            translated("{count:,} failed", count=stats.statuses["failed"]),
             *(text for text, _ in _traffic(stats, state) if state.begun),
         ]
         remaining = stats.remaining()
         if remaining is not None:
-            facts.append(f"about {format_duration(remaining)} left")
+            facts.append(translated("about {time} left", time=format_duration(remaining)))
         self.console.print(", ".join(facts), soft_wrap=True)
 
 
@@ -183,10 +189,13 @@ class JsonProgress:
 
 
 def _settling(event: SettleEvent) -> str:
-    uploads = "1 upload" if event.uploads == 1 else f"{event.uploads:,} uploads"
-    return (
-        f"Waiting {event.seconds:.0f} s (--settle) before looking for {uploads} whose result the last run "
-        f"did not learn."
+    count = event.uploads
+    uploads = translated("1 upload" if count == 1 else "{count:,} uploads", count=count)
+    return translated(
+        "Waiting {seconds:.0f} s (--settle) before looking for {uploads} whose result the last run did not "
+        "learn.",
+        seconds=event.seconds,
+        uploads=uploads,
     )
 
 
@@ -195,39 +204,49 @@ def _bar(stats: Stats, title: str, *, ascii_only: bool) -> Iterable[Text]:
     share = min(1.0, stats.done / max(1, stats.total))
     filled, stroke = int(_BAR * share), "-" if ascii_only else "━"
     yield Text.assemble((stroke * filled, "green"), (stroke * (_BAR - filled), "dim"))
-    yield Text(f"{stats.done:,} of {stats.total:,}  {int(100 * share)}%")
+    yield Text(
+        translated(
+            "{done:,} of {total:,}  {share}%", done=stats.done, total=stats.total, share=int(100 * share)
+        )
+    )
     remaining = stats.remaining()
     if remaining is not None:
-        yield Text(f"about {format_duration(remaining)} left", style="cyan")
+        yield Text(translated("about {time} left", time=format_duration(remaining)), style="cyan")
 
 
 def _statuses(stats: Stats) -> Iterable[Text]:
     for status, style in STATUSES.items():
         count = stats.statuses[status]
-        yield Text(f"{status} {count:,}", style=style if count else "dim")
-    yield Text(f"{format_duration(stats.seconds)} elapsed", style="dim")
+        yield Text(f"{translated(status)} {count:,}", style=style if count else "dim")
+    yield Text(translated("{time} elapsed", time=format_duration(stats.seconds)), style="dim")
 
 
 def _traffic(stats: Stats, state: ThrottleState) -> Iterable[tuple[str, str]]:
     """Yield what is under way and what holds it back, with its style."""
     if not state.begun and stats.settling:
-        yield f"waiting {stats.settling:.0f} s for the uploads of the last run", "yellow"
+        settling = translated(
+            "waiting {seconds:.0f} s for the uploads of the last run", seconds=stats.settling
+        )
+        yield settling, "yellow"
         return
     if not state.begun:
-        yield "checking the recordings, the journal and the account", "dim"
+        yield translated("checking the recordings, the journal and the account"), "dim"
         return
     uploads, sent = stats.rates()
-    yield f"{state.in_flight} in flight", ""
-    yield f"{uploads:.1f} uploads/s", ""
+    yield translated("{count} in flight", count=state.in_flight), ""
+    yield translated("{rate:.1f} uploads/s", rate=uploads), ""
     yield f"{format_bytes(sent)}/s", ""
     if state.limit is not None:
-        yield f"limit {state.limit:,.0f} requests/min", ""
+        yield translated("limit {limit:,.0f} requests/min", limit=state.limit), ""
     if state.tokens is not None:
-        yield f"limit {state.tokens:,.0f} tokens/min", ""
+        yield translated("limit {limit:,.0f} tokens/min", limit=state.tokens), ""
     if state.closed:
-        yield f"{state.waiting} waiting for quota (next in {state.opens_in:.0f} s)", "yellow"
+        waiting = translated(
+            "{count} waiting for quota (next in {seconds:.0f} s)", count=state.waiting, seconds=state.opens_in
+        )
+        yield waiting, "yellow"
     elif state.waiting:
-        yield f"{state.waiting} queued", "dim"
+        yield translated("{count} queued", count=state.waiting), "dim"
 
 
 def _flow(parts: Iterable[Text], width: int) -> Iterable[Text]:

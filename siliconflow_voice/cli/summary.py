@@ -9,6 +9,7 @@ from attrs import frozen
 from rich.console import Console
 
 from siliconflow_voice.cli.exits import Exit
+from siliconflow_voice.cli.language import translated
 from siliconflow_voice.cli.stats import ATTEMPTS, STATUSES, Stats
 from siliconflow_voice.cli.terminal import escaped, format_bytes, format_duration, shortened
 from siliconflow_voice.uploads.values import Status
@@ -68,14 +69,22 @@ def print_summary(console: Console, summary: Summary) -> None:
 
     for status, style in STATUSES.items():
         count = stats.statuses[status]
-        line(f"{count:,}", _EXPLAINED[status], style if count else "dim")
+        line(f"{count:,}", translated(_EXPLAINED[status]), style if count else "dim")
     if summary.left:
-        line(f"{summary.left:,}", "left", "yellow")
+        line(f"{summary.left:,}", translated("left"), "yellow")
     attempts = ", ".join(
-        f"{stats.attempts[kind]:,} {label}" for kind, label in ATTEMPTS.items() if stats.attempts[kind]
+        f"{stats.attempts[kind]:,} {translated(label)}"
+        for kind, label in ATTEMPTS.items()
+        if stats.attempts[kind]
     )
-    line(f"{stats.attempts.total():,}", f"attempts: {attempts}" if attempts else "attempts")
-    line(format_duration(stats.seconds), f"elapsed, {format_bytes(stats.sent_bytes)} of audio uploaded")
+    line(
+        f"{stats.attempts.total():,}",
+        translated("attempts: {attempts}" if attempts else "attempts", attempts=attempts),
+    )
+    line(
+        format_duration(stats.seconds),
+        translated("elapsed, {size} of audio uploaded", size=format_bytes(stats.sent_bytes)),
+    )
     for advice, style in _advice(summary):
         console.print(advice, style=style, soft_wrap=True)
 
@@ -83,11 +92,15 @@ def print_summary(console: Console, summary: Summary) -> None:
 def _advice(summary: Summary) -> list[tuple[str, str]]:
     lines: list[tuple[str, str]] = []
     if summary.failures is not None:
-        advice = f"To retry failed rows, correct this manifest and run it {summary.again}"
-        lines.append((escaped(f"{advice}: {summary.failures}"), ""))
+        advice = translated(
+            "To retry failed rows, correct this manifest and run it {how}: {file}",
+            how=summary.again,
+            file=summary.failures,
+        )
+        lines.append((escaped(advice), ""))
     if summary.exit.reason is not None:
-        lines.append((f"Stopped early: {shortened(summary.exit.reason)}", "red"))
+        lines.append((translated("Stopped early: {reason}", reason=shortened(summary.exit.reason)), "red"))
         if summary.exit.resumable:
-            lines.append(("To continue from here, run the same command again.", ""))
-    lines.append((f"Journal: {escaped(str(summary.journal))}", "dim"))
+            lines.append((translated("To continue from here, run the same command again."), ""))
+    lines.append((translated("Journal: {file}", file=escaped(str(summary.journal))), "dim"))
     return lines

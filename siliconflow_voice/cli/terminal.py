@@ -7,6 +7,7 @@ import json
 import os
 import re
 import sys
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from typing import IO, Any, TextIO, cast
@@ -24,6 +25,7 @@ __all__ = [
     "is_watched",
     "open_closed_streams",
     "print_error",
+    "print_traceback",
     "shortened",
 ]
 
@@ -62,6 +64,15 @@ class Stdout:
         self._attempt(lambda: self._file.write(text))
         return len(text)
 
+    def write_bytes(self, data: bytes) -> None:
+        """Write bytes, and flush them: for a program that reads them as they come."""
+
+        def write() -> None:
+            self._file.buffer.write(data)
+            self._file.buffer.flush()
+
+        self._attempt(write)
+
     def flush(self) -> None:
         """Flush what was written."""
         self._attempt(self._file.flush)
@@ -79,6 +90,16 @@ class Stdout:
         if self.error is None:
             return None
         return SiliconFlowError(f"Standard output can't be written: {self.error.strerror or self.error}")
+
+    def finish(self) -> None:
+        """Flush what was written.
+
+        Raises:
+            SiliconFlowError: It, or what was written before, can't be written.
+        """
+        self.flush()
+        if failure := self.failure():
+            raise failure
 
     def event(self, name: str, **fields: Any) -> None:
         """Write an event as a line of JSON, and flush it."""
@@ -126,6 +147,13 @@ def print_error(text: str) -> None:
     with suppress(OSError):
         sys.stderr.write(f"siliconflow-voice: {escaped(text)}\n")
         sys.stderr.flush()
+
+
+def print_traceback(error: BaseException) -> None:
+    """Write where an error was raised, and from what, to standard error."""
+    with suppress(OSError):
+        for line in "".join(traceback.format_exception(error)).splitlines():
+            sys.stderr.write(f"{escaped(line)}\n")
 
 
 def escaped(text: str) -> str:

@@ -8,6 +8,17 @@ from siliconflow_voice import RetryPolicy
 from siliconflow_voice.emulator import Emulator
 
 
+@pytest.fixture(autouse=True)
+def english(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the language of the machine is."""
+    monkeypatch.setenv("SILICONFLOW_VOICE_LANG", "en")
+
+
+@pytest.fixture
+def chinese(monkeypatch: pytest.MonkeyPatch, english: None) -> None:
+    monkeypatch.setenv("SILICONFLOW_VOICE_LANG", "zh")
+
+
 @pytest.fixture
 def key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SILICONFLOW_API_KEY", "sk-test")

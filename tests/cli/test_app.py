@@ -170,3 +170,35 @@ async def test_a_command_whose_extra_is_missing_says_what_to_install(
     cause = None
     with pytest.raises(ImportError, match="no fleet"):  # a mistake of our own
         await app.execute(["fleet", "status"])
+
+
+@pytest.mark.parametrize(("debug", "lines"), [([], 1), (["--debug"], 2)])
+async def test_an_error_has_a_traceback_only_if_that_is_asked_for(
+    debug: list[str], lines: int, capsys: Captured
+) -> None:
+    assert await app.execute(["inspect", *debug, "--", "--debug"]) == 1
+    assert await app.execute(["list", *debug]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == "Refused: --debug can't be read: no such file or directory\n"
+    assert captured.err.endswith("No API key: set SILICONFLOW_API_KEY, or pass --api-key-file.\n")
+    assert ("Traceback (most recent call last):" in captured.err) is bool(debug)
+    assert (captured.err.count("\n") > 1) is (lines > 1)
+
+
+@pytest.mark.parametrize("debug", [[], ["--debug"]])
+async def test_a_bug_is_told_in_a_sentence_with_where_to_report_it(
+    debug: list[str], capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_path: Path) -> bool:
+        raise RuntimeError("oh\x1b")
+
+    monkeypatch.setattr(Path, "is_file", broken)
+    assert await app.execute(["journal", "counts", "a.journal", *debug]) == 3
+    err = capsys.readouterr().err
+    *traceback, last = err.splitlines()
+    assert last.startswith(
+        "siliconflow-voice: This is a bug (RuntimeError('oh\\x1b')); run the command again with"
+    )
+    assert last.endswith("/issues")
+    assert bool(traceback) is bool(debug)
+    assert "\x1b" not in err

@@ -176,7 +176,9 @@ async def until(holds: Callable[[], bool]) -> None:
             await asyncio.sleep(0.002)
 
 
-async def in_a_terminal(typed: bytes, *arguments: str) -> tuple[int, str]:
+async def in_a_terminal(
+    typed: bytes, *arguments: str, prompt: bytes = b"API key: ", **variables: str
+) -> tuple[int, str]:
     """Run the command in a terminal, and type something when it asks; give its status and what it shows."""
     program = (
         "import os, sys; os.setsid(); import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
@@ -184,7 +186,7 @@ async def in_a_terminal(typed: bytes, *arguments: str) -> tuple[int, str]:
     )
     ours, theirs = os.openpty()
     streams = dict.fromkeys(("stdin", "stdout", "stderr"), theirs)
-    environment = {"SILICONFLOW_API_KEY": "", "TERM": "xterm", "PYTHONUTF8": "1"}
+    environment = {"SILICONFLOW_API_KEY": "", "TERM": "xterm", "PYTHONUTF8": "1"} | variables
     async with started(*arguments, python=("-c", program), environment=environment, **streams) as command:
         os.close(theirs)
         os.set_blocking(ours, False)
@@ -192,7 +194,7 @@ async def in_a_terminal(typed: bytes, *arguments: str) -> tuple[int, str]:
         ended = asyncio.ensure_future(command.process.wait())
         while not ended.done():
             await until(lambda: ended.done() or _has_more(ours, shown))
-            if typed and b"API key: " in shown:
+            if typed and prompt in shown:
                 os.write(ours, typed)
                 typed = b""
         _has_more(ours, shown)
