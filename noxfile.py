@@ -147,6 +147,14 @@ def fresh(session: nox.Session, tools: list[str]) -> None:
 
 
 @nox.session
+def contract(session: nox.Session) -> None:
+    """Check the emulator against docs/openapi.yaml with generated requests."""
+    _install(session, "contract", dependencies=PYPROJECT["project"]["dependencies"])
+    env = {"PYTHONPATH": "tests", "PYTHONSAFEPATH": "1"}
+    session.run("python", "-m", "contract", *session.posargs, env=env)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Measure against peers, side by side in one run (minutes)."""
     _install(session, "bench")
