@@ -129,14 +129,18 @@ def package(session: nox.Session) -> None:
 @nox.session(reuse_venv=False)
 @nox.parametrize("tools", [[], ["pytest-asyncio"], ["anyio"]], ids=["alone", "pytest-asyncio", "anyio"])
 def fresh(session: nox.Session, tools: list[str]) -> None:
-    """Run the first example of the page on testing as printed, with nothing but what it says installed."""
+    """Run two tests of the page on testing as printed, with nothing but what it says installed."""
     _install(session, dependencies=PYPROJECT["project"]["dependencies"])
     session.install("--quiet", "pytest", *tools)
     page = Path("docs", "howto", "testing.md").read_text("utf-8")
-    example = next(block for block in page.split("```python\n") if "siliconflow_emulator:" in block)
+    blocks = [block.partition("```")[0] for block in page.split("```python\n")]
+    examples = {
+        name: next(block for block in blocks if name in block) for name in ("_is_waited_for", "_is_cut_off")
+    }
     recording = Path("examples", "recordings", "patience-zh.mp3").read_bytes()
     folder = Path(session.create_tmp())
-    Path(folder, "test_example.py").write_text(example.partition("```")[0], "utf-8")
+    for name, example in examples.items():
+        Path(folder, f"test{name}.py").write_text(example, "utf-8")
     Path(folder, "conftest.py").write_text('pytest_plugins = ["siliconflow_voice.emulator.pytest_plugin"]\n')
     Path(folder, "pytest.ini").write_text("[pytest]\n")  # or pytest would find this project's settings
     Path(folder, "narrator.mp3").write_bytes(recording)
