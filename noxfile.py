@@ -171,6 +171,18 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def live(session: nox.Session) -> None:
+    """Record how the real service answers, with the key in SILICONFLOW_API_KEY, and compare the emulator."""
+    if not os.environ.get("SILICONFLOW_API_KEY"):
+        session.skip(
+            "SILICONFLOW_API_KEY is not set: set it to a key of SiliconFlow to record the real service"
+        )
+    _install(session, dependencies=PYPROJECT["project"]["dependencies"])
+    env = {"PYTHONPATH": "tests", "PYTHONSAFEPATH": "1"}
+    session.run("python", "-m", "live", *session.posargs, env=env)
+
+
+@nox.session
 def soak(session: nox.Session) -> None:
     """Kill a bulk run a hundred times, and count what is missing and what is there twice (minutes)."""
     _install(session, "tests")
