@@ -14,6 +14,7 @@ PYTHONS = nox.project.python_versions(PYPROJECT)
 DEPENDENCIES: list[str] = [
     *PYPROJECT["project"]["dependencies"],
     *PYPROJECT["project"]["optional-dependencies"]["cli"],
+    *PYPROJECT["project"]["optional-dependencies"]["fleet"],
 ]
 
 nox.needs_version = ">=2025.2.9"
@@ -78,7 +79,7 @@ def tests(session: nox.Session) -> None:
         session.run(*PYTEST, *ignored, "--cov", "--cov-report=term", env=INSTALLED)
         session.run(*PYTEST, *SLOW, env=INSTALLED)  # thousands of uploads, and no branch more
     else:
-        session.run(*PYTEST, *ignored, env=INSTALLED)
+        session.run(*PYTEST, *ignored, "-m", "not postgresql", env=INSTALLED)
 
 
 @nox.session(python=PYTHONS[0])
@@ -199,11 +200,29 @@ def load(session: nox.Session) -> None:
 
 
 @nox.session
+def fleet(session: nox.Session) -> None:
+    """Kill the workers of a fleet, restart its database, and count what is missing or twice (minutes)."""
+    _install(session, "tests")
+    env = {"PYTHONPATH": "tests", "PYTHONSAFEPATH": "1"}
+    session.run("python", "-m", "fleet_soak", *session.posargs, env=env)
+
+
+@nox.session
 def fuzz(session: nox.Session) -> None:
     """Break what is read from outside, guided by coverage, and look for errors that are not the SDK's."""
     _install(session, "fuzz")
     env = {"PYTHONPATH": "tests", "PYTHONSAFEPATH": "1"}
     session.run("python", "-m", "fuzzing", *session.posargs, env=env)
+
+
+@nox.session
+@nox.parametrize("engine", ["celery", "ray"])
+def engines(session: nox.Session, engine: str) -> None:
+    """Run the example of another engine, and kill its workers in the middle (minutes)."""
+    packages = {"celery": ["celery[redis]>=5.5"], "ray": ["ray>=2.40", "psutil"]}
+    session.install("--quiet", *packages[engine])
+    _install(session)
+    session.run("python", "examples/engines/try_engine.py", engine)
 
 
 @nox.session

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from sink import serving
 
-from siliconflow_voice import Journal, Throttle, Voice, VoiceClient, VoiceUpload, upload_many
+from siliconflow_voice import Throttle, Voice, VoiceClient, VoiceUpload, upload_many
 from siliconflow_voice.bulk.sqlite import SQLiteJournal
 from siliconflow_voice.bulk.store import Entry
 
@@ -117,18 +117,22 @@ async def records(folder: Path, count: int) -> None:
             await journal.intend(entry)
             await journal.done(entry, Voice(f"speech:{number}:account:x", "model", entry.custom_name, TEXT))
 
-    async with Journal(folder / "records.journal") as opened, opened.claim() as journal:
+    journal = SQLiteJournal(folder / "records.journal")
+    await journal.open()
+    try:
         began = time.perf_counter()
         async with asyncio.TaskGroup() as group:
             for _ in range(64):
                 group.create_task(worker(journal))
         seconds = time.perf_counter() - began
+    finally:
+        await journal.close()
     print(f"journal: {2 * count / seconds:,.0f} records/s, from 64 coroutines\n", flush=True)
 
 
 async def tiny(port: int, rows: int, journal: Path) -> None:
     """Upload so many rows of tiny audio."""
-    head = Path(__file__).parents[1].joinpath("examples/recordings/patience-zh.mp3").read_bytes()[:400]
+    head = Path(__file__).parents[1].joinpath("examples/recordings/patience-zh.mp3").read_bytes()[:4000]
     items = (VoiceUpload(head, f"voice-{number}", TEXT) for number in range(rows))
     statuses = Counter[str]()
     began = time.perf_counter()

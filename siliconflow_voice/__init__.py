@@ -12,6 +12,7 @@ from siliconflow_voice.api.speaking import ModelKind
 from siliconflow_voice.audio.checks import AudioLimits
 from siliconflow_voice.audio.formats import AudioFacts
 from siliconflow_voice.audio.inspection import inspect_audio
+from siliconflow_voice.audio.remote.policy import RemoteAudio
 from siliconflow_voice.audio.source import Audio, AudioSource
 from siliconflow_voice.calls.draining import Drained
 from siliconflow_voice.calls.events import (
@@ -35,6 +36,7 @@ from siliconflow_voice.errors import (
     BadRequestError,
     ClientClosedError,
     ConfigurationError,
+    FleetError,
     GatewayTimeoutError,
     InsufficientBalanceError,
     InvalidResponseError,
@@ -51,6 +53,7 @@ from siliconflow_voice.errors import (
     SiliconFlowError,
     SourceChangedError,
     SourceConsumedError,
+    ThrottleError,
     UnexpectedRedirectError,
 )
 from siliconflow_voice.models import Attempt, Failure, Segment, Transcript, Voice
@@ -92,6 +95,7 @@ __all__ = [
     "Encoding",
     "Event",
     "Failure",
+    "FleetError",
     "GateSnapshot",
     "GatewayTimeoutError",
     "InsufficientBalanceError",
@@ -114,6 +118,7 @@ __all__ = [
     "RateLimitError",
     "RealNameRequiredError",
     "Reference",
+    "RemoteAudio",
     "ResponseFormat",
     "RetryPolicy",
     "Segment",
@@ -124,6 +129,7 @@ __all__ = [
     "SourceConsumedError",
     "Speech",
     "Throttle",
+    "ThrottleError",
     "Timeouts",
     "Transcript",
     "UnexpectedRedirectError",

@@ -199,8 +199,8 @@ class VoiceClient:
         check_kind("throttle", throttle, Throttle, or_none=True)
         settings, account = evolve(self._uploader.settings, **options), self._uploader.account
         if settings.origin != self._uploader.settings.origin:
-            account = account.another()
-        if "throttle" in changes:
+            account = Account(throttle or Throttle()) if "throttle" in changes else account.another()
+        elif "throttle" in changes:
             account = evolve(account, throttle=throttle or Throttle())
         sibling = VoiceClient.__new__(VoiceClient)
         VoiceClient._set_up(sibling, settings, account, self._process, owns_process=False)
@@ -349,7 +349,7 @@ class VoiceClient:
         Entering the context raises what :meth:`upload_voice` raises, AmbiguousUploadError aside.
         """
         parameters = SpeechParameters(
-            text, voice, tuple(references), model, response_format, sample_rate, speed, gain, max_tokens
+            text, voice, references, model, response_format, sample_rate, speed, gain, max_tokens
         )
         return Speech(parameters.completed(limited=self.limits is not None), self._speaker)
 

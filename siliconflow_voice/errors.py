@@ -27,7 +27,9 @@
     │   └── UnexpectedRedirectError 3xx
     ├── InvalidResponseError                      a 2xx that isn't what the API promises
     ├── AmbiguousUploadError                      may or may not have been stored: .candidates
-    └── JournalError
+    ├── FleetError                                the database of a fleet can't be used
+    ├── JournalError
+    └── ThrottleError                             a shared throttle's database can't be used
 
 Each pickles, has the history of its call in ``.attempts``, and reads as a sentence.
 """
@@ -49,6 +51,7 @@ __all__ = [
     "BadRequestError",
     "ClientClosedError",
     "ConfigurationError",
+    "FleetError",
     "GatewayTimeoutError",
     "InsufficientBalanceError",
     "InvalidResponseError",
@@ -65,6 +68,7 @@ __all__ = [
     "SiliconFlowError",
     "SourceChangedError",
     "SourceConsumedError",
+    "ThrottleError",
     "UnexpectedRedirectError",
 ]
 
@@ -128,8 +132,8 @@ class InvalidUploadError(SiliconFlowError, ValueError):
     Attributes:
         field: The argument at fault: ``audio``, ``custom_name``, ``text``, ``model``, ``speed`` …
         rule: The rule that it breaks, as a word that stays: ``empty``, ``too_large``, ``too_long``,
-            ``format``, ``source``, ``media_type``, ``name``, ``text``, ``type``, ``choice``, ``range``,
-            ``required``, ``combination`` …; or empty.
+            ``format``, ``source``, ``address``, ``host``, ``media_type``, ``name``, ``text``, ``type``,
+            ``choice``, ``range``, ``required``, ``combination`` …; or empty.
         reason: What is wrong with it; ``message`` has both.
     """
 
@@ -141,7 +145,15 @@ class InvalidUploadError(SiliconFlowError, ValueError):
 
 
 class AudioSourceError(SiliconFlowError):
-    """The audio can't be read: missing, not a regular file, no permission, an I/O error."""
+    """The audio can't be read: missing, not a regular file, no permission, an I/O error, a failed download.
+
+    Attributes:
+        status: The HTTP status that the server of an :meth:`AudioSource.url` answered with, or None.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class SourceConsumedError(AudioSourceError):
@@ -151,7 +163,7 @@ class SourceConsumedError(AudioSourceError):
 
 
 class SourceChangedError(AudioSourceError):
-    """The file grew, shrank or changed between the checks and the end of the upload."""
+    """The file, or what an address leads to, changed between the checks and the end of the upload."""
 
 
 class APIConnectionError(SiliconFlowError):
@@ -328,5 +340,15 @@ class AmbiguousUploadError(SiliconFlowError):
         self.candidates = candidates
 
 
+class FleetError(SiliconFlowError):
+    """The database of a fleet can't be read, written or used."""
+
+
 class JournalError(SiliconFlowError):
     """The journal of a bulk run can't be read, written or used."""
+
+
+class ThrottleError(SiliconFlowError):
+    """The database of a shared throttle can't be used; nothing was sent, as nothing passes without it."""
+
+    hint = "Check that the database runs, and that it can be reached from here."

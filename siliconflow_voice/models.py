@@ -93,8 +93,8 @@ class Transcript:
     """What is spoken in a recording; ``str()`` of it is the text. What a model doesn't return is None."""
 
     text: str
-    """As it came: SenseVoice adds emojis and marks, and models that tell speakers apart begin lines with
-    ``1: ``. Empty if nothing was heard."""
+    """As it came: SenseVoice adds emojis and marks, and models that tell speakers apart begin each line with
+    a speaker's label and a colon. Empty if nothing was heard."""
     language: str | None = None
     """The language's name, such as ``"Chinese"``."""
     duration: float | None = None

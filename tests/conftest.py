@@ -5,13 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
+from hypothesis import settings
+from support import postgres as postgresql
 from support.hurried_time import HurriedLoop
 
 from siliconflow_voice import RetryPolicy, VoiceClient
 from siliconflow_voice.emulator import Emulator
+
+# How long an example takes says nothing on a machine that does something else besides.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 pytest_plugins = ["siliconflow_voice.emulator.pytest_plugin"]
 
@@ -22,6 +28,15 @@ def pytest_configure() -> None:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that need PostgreSQL, so that they can be left out: on one Python is enough."""
+    for item in items:
+        fixtures, call = getattr(item, "fixturenames", ()), getattr(item, "callspec", None)
+        needs_it = {"postgres_server", "database_url", "own_server"}.intersection(fixtures)
+        if needs_it or (call is not None and call.params.get("place") == "postgresql"):
+            item.add_marker("postgresql")
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
@@ -42,6 +57,21 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("SILICONFLOW_API_KEY", "SILICONFLOW_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
     logging.getLogger("siliconflow_voice").setLevel(logging.DEBUG)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[postgresql.Postgres]:
+    """A PostgreSQL server, for all tests of a process."""
+    if postgresql.MISSING:
+        pytest.skip(postgresql.REASON)
+    with postgresql.Postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def database_url(postgres_server: postgresql.Postgres) -> str:
+    """An empty database."""
+    return postgres_server.create()
 
 
 @pytest.fixture

@@ -38,6 +38,7 @@ from siliconflow_voice import (
     QuotaExhaustedError,
     RateLimitError,
     Reference,
+    RemoteAudio,
     ResponseFormat,
     RetryPolicy,
     Segment,
@@ -110,6 +111,13 @@ async def audio_comes_in_many_kinds(client: VoiceClient, path: Path, reader: aio
             assert_type(voice, Voice)
         await client.upload_voice(file, custom_name="narrator", text="慢工出细活")
         await client.upload_voice(samples(), custom_name="narrator", text="慢工出细活")
+    remote = RemoteAudio(
+        hosts=["a.example"], schemes=("https", "s3"), max_redirects=0, timeout=5, private=True
+    )
+    assert_type(RemoteAudio("a.example").hosts, tuple[str, ...])
+    await client.upload_voice(
+        AudioSource.url("https://a.example/b", remote=remote), custom_name="narrator", text="慢工出细活"
+    )
     source = AudioSource.of("narrator.mp3")
     assert_type(source, AudioSource)
     assert_type(source.replayable, bool)

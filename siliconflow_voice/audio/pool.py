@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar, cast
 
 from siliconflow_voice.errors import ConfigurationError
 
@@ -19,6 +19,7 @@ __all__ = ["BLOCK", "MOST_HELD", "STEP", "ReadPool", "followed_by"]
 logger = logging.getLogger("siliconflow_voice")
 
 T = TypeVar("T")
+K = TypeVar("K", bound="_Closes")
 
 BLOCK = 3 << 18
 """Bytes of a buffer: a smaller file takes one trip to a thread. Divisible by 3, as base64 likes it."""
@@ -98,6 +99,10 @@ class _Results:
 _Job: TypeAlias = "tuple[Callable[[], Any], asyncio.Future[Any] | None, _Results | None]"
 
 
+class _Closes(Protocol):
+    async def aclose(self) -> None: ...
+
+
 class ReadPool:
     """A few reading threads, and the buffers that they read into.
 
@@ -118,6 +123,7 @@ class ReadPool:
         self._threads: list[threading.Thread] = []
         self._results: _Results | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._kept: dict[object, _Closes] = {}
         self._looked_at = 0
         self._closed = False
         # If it is never closed, its thread ends with it.
@@ -173,10 +179,25 @@ class ReadPool:
         if len(self._buffers) < _BUFFERS_KEPT:
             self._buffers.append(buffer)
 
+    def kept(self, key: object, make: Callable[[], K]) -> K:
+        """Return what readings also share, such as connections: made at its first use, closed with the pool.
+
+        Raises:
+            ConfigurationError: The pool is closed.
+        """
+        if self._closed:
+            raise ConfigurationError("The client is closed")
+        if key not in self._kept:
+            self._kept[key] = make()
+        return cast("K", self._kept[key])
+
     async def close(self) -> None:
         """Wait for what still runs, but not for ever, and end the threads."""
         self._buffers.clear()
         began, self._closed = bool(self._threads) and not self._closed, True
+        kept, self._kept = self._kept, {}
+        for one in kept.values():
+            await one.aclose()
         if not began:
             return
         self._jobs.put(None)

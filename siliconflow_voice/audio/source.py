@@ -16,8 +16,12 @@ from siliconflow_voice.audio.files import FileReading, PathReading
 from siliconflow_voice.audio.pool import ReadPool
 from siliconflow_voice.audio.readers import AsyncReader, file_inside, stream_of
 from siliconflow_voice.audio.readings import BytesReading, Reading, StreamReading
+from siliconflow_voice.audio.remote.address import Address
+from siliconflow_voice.audio.remote.policy import RemoteAudio, check_address
+from siliconflow_voice.audio.remote.reading import RemoteReading
 from siliconflow_voice.audio.wording import not_a_path, one_line
 from siliconflow_voice.errors import InvalidUploadError, SourceConsumedError
+from siliconflow_voice.validation import check_kind
 
 __all__ = ["Audio", "AudioSource"]
 
@@ -86,6 +90,38 @@ class AudioSource(ABC):
                 return FileSource(cast("BinaryIO", audio), filename=filename, content_type=content_type)
             case _:
                 raise InvalidUploadError("audio", f"{_EXPECTED}, not {_described(audio)}", rule="source")
+
+    @staticmethod
+    def url(
+        address: str,
+        *,
+        remote: RemoteAudio | None = None,
+        filename: str | None = None,
+        content_type: str | None = None,
+    ) -> AudioSource:
+        """Make a source of an ``https`` address, or of an object in a storage (``s3://bucket/key``).
+
+        The recording is fetched as a whole before anything is sent, and kept until the upload has ended: in
+        memory up to 768 KiB, in a temporary file beyond that. So it is checked as a file is, and a retry
+        sends the same bytes. The request has no API key; it is not made to this machine or a private network
+        unless *remote* allows that, and redirected only to the hosts that *remote* names.
+
+        Args:
+            address: Where it is. What stands behind its question mark is shown in no message.
+            remote: The hosts and schemes that are allowed, and the bounds of the download. By default, the
+                address's own host, by https.
+            filename: A name for messages, in place of the address without its query.
+            content_type: The media type, as of :meth:`of`. What the server says does not count.
+
+        Raises:
+            InvalidUploadError: It is not an address (the rule ``address``), or not an allowed one (``host``).
+            ConfigurationError: *remote* is not a RemoteAudio.
+        """
+        check_kind("remote", remote, RemoteAudio, or_none=True)
+        parsed = Address.of(address)
+        allowed = RemoteAudio(hosts=(parsed.authority,)) if remote is None else remote
+        check_address(parsed, allowed)
+        return UrlSource(parsed, allowed, filename=filename or parsed.shown, content_type=content_type)
 
     def __repr__(self) -> str:
         declared = f", content_type={self.content_type!r}" if self.content_type else ""
@@ -179,6 +215,18 @@ def _checked_type(content_type: str | None) -> str | None:
             rule="media_type",
         )
     return content_type
+
+
+class UrlSource(AudioSource):
+    """A recording at an address that was found to be allowed."""
+
+    def __init__(self, address: Address, remote: RemoteAudio, **names: Any) -> None:
+        super().__init__(**names)
+        self._address = address
+        self._remote = remote
+
+    def reading(self, pool: ReadPool) -> Reading:
+        return RemoteReading(self._address, self._remote, self.filename, self.content_type, pool)
 
 
 def _name(audio: object, attribute: str) -> str:

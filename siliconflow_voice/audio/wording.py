@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["not_a_path", "one_line"]
+__all__ = ["not_a_path", "one_line", "without_secrets"]
 
 _MOST = 200
 # pathlib makes one slash of two.
@@ -22,6 +22,13 @@ def one_line(text: str, most: int = _MOST) -> str:
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
+def without_secrets(text: str) -> str:
+    """Return an address without what stands behind a ? or before an @; any other text as it is."""
+    if not _ADDRESS.match(text):
+        return text
+    return _CREDENTIALS.sub("/", text.partition("?")[0].partition("#")[0], count=1)
+
+
 def not_a_path(text: str) -> str | None:
     """Return what stands where a path should, and what to pass instead; None if it may be a path."""
     if text[:5].lower() == "data:" and "," in text[:200]:
@@ -30,11 +37,10 @@ def not_a_path(text: str) -> str | None:
             f"decode the base64 behind its comma, and pass the bytes"
         )
     if _ADDRESS.match(text):
-        # What stands behind a question mark, or before an @, may be secret.
-        shown = one_line(_CREDENTIALS.sub("/", text.partition("?")[0], count=1), 100)
+        shown = one_line(without_secrets(text), 100)
         if text[:5].lower() == "file:":
             return f"the address {shown}, not a path: pass the path in it"
-        return f"the address {shown}, not a path: download it, and pass the bytes or the path of the file"
+        return f"the address {shown}, not a path: pass AudioSource.url(…), which fetches it, or download it"
     if len(text) > _LONGEST_PATH:
         return (
             f"a text of {len(text):,} characters, not a path: '{one_line(text, 60)}'; "

@@ -2,59 +2,84 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
 
 from attrs import define, field
 
+from siliconflow_voice.bulk.alone import OneAtATime
 from siliconflow_voice.bulk.resume import Resumption
 from siliconflow_voice.bulk.sqlite import SQLiteJournal
 from siliconflow_voice.bulk.store import Entry
-from siliconflow_voice.errors import AmbiguousUploadError
+from siliconflow_voice.errors import AmbiguousUploadError, SiliconFlowError
 from siliconflow_voice.models import Voice
+from siliconflow_voice.uploads.recovery import Recovery
 from siliconflow_voice.uploads.uploader import OpenUpload
 from siliconflow_voice.uploads.values import Status, VoiceUpload
 
-__all__ = ["Journaling", "entry_of"]
+__all__ = ["ClaimLostError", "Journaling", "RunJournal", "entry_of"]
+
+
+class ClaimLostError(SiliconFlowError):
+    """Another run has taken an upload over, since this one could not prove in time that it lives."""
+
+
+class RunJournal(Protocol):
+    """What the workers of a run ask of its journal. Each may raise a :class:`JournalError`."""
+
+    def is_under_way(self, entry: Entry) -> bool:
+        """Return whether another upload of the same is under way in this process."""
+        ...
+
+    def alone(self, entry: Entry) -> AbstractAsyncContextManager[None]:
+        """Return a scope in which no other upload of the same is under way in this process."""
+        ...
+
+    async def known(self, entry: Entry, waits: Callable[[], object]) -> tuple[Status, Voice] | None:
+        """Return the voice that was made of it before, or None if it is this run's to send.
+
+        Raises:
+            AmbiguousUploadError: It may have one.
+        """
+        ...
+
+    def recovery(self, entry: Entry) -> Recovery | None:
+        """Return what looks for its voice if its answer is lost; None for what the client has."""
+        ...
+
+    async def begins(self, entry: Entry, *, first: bool) -> None:
+        """Record that an attempt is about to begin; if this raises, nothing must be sent.
+
+        Raises:
+            ClaimLostError: It is not this run's any more.
+        """
+        ...
+
+    async def done(self, entry: Entry, voice: Voice) -> None:
+        """Record its voice."""
+        ...
+
+    async def failed(self, entry: Entry, error: SiliconFlowError) -> None:
+        """Record that it failed."""
+        ...
 
 
 @define(eq=False)
 class Journaling:
-    """A journal as one run uses it."""
+    """A journal that is this run's alone: what was unknown was looked up as the run began."""
 
     journal: SQLiteJournal
     _resumption: Resumption
-    _under_way: dict[bytes, list[asyncio.Future[None]]] = field(factory=dict[bytes, Any], init=False)
-    """Keys, each with the uploads that wait for it."""
+    _one_at_a_time: OneAtATime = field(factory=OneAtATime, init=False)
 
     def is_under_way(self, entry: Entry) -> bool:
-        """Return whether another upload of the same is under way."""
-        return entry.key in self._under_way
+        return entry.key in self._one_at_a_time
 
-    @asynccontextmanager
-    async def alone(self, entry: Entry) -> AsyncGenerator[None, None]:
-        """Wait for another upload of the same, and let no other begin within."""
-        while (waiting := self._under_way.get(entry.key)) is not None:
-            ended = asyncio.get_running_loop().create_future()
-            waiting.append(ended)
-            await ended
-        self._under_way[entry.key] = []
-        try:
-            yield
-        finally:
-            for ended in self._under_way.pop(entry.key):
-                if not ended.done():
-                    ended.set_result(None)
+    def alone(self, entry: Entry) -> AbstractAsyncContextManager[None]:
+        return self._one_at_a_time.alone(entry.key)
 
-    async def known(self, entry: Entry) -> tuple[Status, Voice] | None:
-        """Return the voice that was made of it before, or None if it is to be sent.
-
-        Raises:
-            AmbiguousUploadError: It may have one.
-            JournalError: The journal can't be read.
-        """
+    async def known(self, entry: Entry, waits: Callable[[], object]) -> tuple[Status, Voice] | None:  # noqa: ARG002 - there is no other run to wait for
         record = await self.journal.find(entry)
         if record is not None and record.state == "unknown":
             raise self._ambiguous(entry)
@@ -66,6 +91,19 @@ class Journaling:
         # What was found as the run began is its news, once.
         status: Status = "recovered" if self._resumption.found.pop(entry.key, None) else "skipped"
         return status, voice
+
+    def recovery(self, entry: Entry) -> Recovery | None:  # noqa: ARG002 - the client knows all of the account
+        return None
+
+    async def begins(self, entry: Entry, *, first: bool) -> None:
+        if first:
+            await self.journal.intend(entry)
+
+    async def done(self, entry: Entry, voice: Voice) -> None:
+        await self.journal.done(entry, voice)
+
+    async def failed(self, entry: Entry, error: SiliconFlowError) -> None:
+        await self.journal.failed(entry, error)
 
     def _ambiguous(self, entry: Entry) -> AmbiguousUploadError:
         candidates = self._resumption.ambiguous.get(entry.key, ())

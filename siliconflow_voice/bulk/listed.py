@@ -41,8 +41,12 @@ class Refused(AudioSource):
         super().__init__(filename=where, content_type=None)
         self.problems = problems
 
-    def reading(self, pool: ReadPool) -> Reading:  # noqa: ARG002 - there is nothing to read
+    def error(self) -> InvalidUploadError:
+        """Return the row's error."""
         problem = self.problems[0]
         if problem.field:
-            raise InvalidUploadError(problem.field, problem.reason, rule=problem.rule)
-        raise InvalidUploadError("manifest", f"{self.filename} {problem.reason}", rule=problem.rule)
+            return InvalidUploadError(problem.field, problem.reason, rule=problem.rule)
+        return InvalidUploadError("manifest", f"{self.filename} {problem.reason}", rule=problem.rule)
+
+    def reading(self, pool: ReadPool) -> Reading:  # noqa: ARG002 - there is nothing to read
+        raise self.error()

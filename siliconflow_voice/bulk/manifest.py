@@ -13,11 +13,12 @@ from typing import TypeVar, cast
 
 from siliconflow_voice.api.requests import Encoding
 from siliconflow_voice.audio.checks import AudioLimits
+from siliconflow_voice.audio.remote.policy import RemoteAudio
 from siliconflow_voice.audio.source import AudioSource
 from siliconflow_voice.bulk.checking import ManifestCheck
 from siliconflow_voice.bulk.lines import check_encoding, trim
 from siliconflow_voice.bulk.listed import ManifestUpload, Refused
-from siliconflow_voice.bulk.paths import ListedSource
+from siliconflow_voice.bulk.recordings import Recordings
 from siliconflow_voice.bulk.rows import NEEDED, OPTIONAL, Row, check_format, read_rows
 from siliconflow_voice.errors import ConfigurationError, InvalidUploadError
 from siliconflow_voice.threads import OwnThread
@@ -34,7 +35,6 @@ _CHARACTERS_AT_ONCE = 1 << 20
 _MOST_NAMES = 1000
 _KNOWN = frozenset({*NEEDED, *OPTIONAL})
 
-_URL = re.compile(r"[a-z][a-z0-9+.-]+://|data:", re.IGNORECASE)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -47,11 +47,12 @@ class Manifest:
             async for outcome in outcomes:
                 print(outcome.upload.line, outcome.voice or outcome.error)
 
-    Its columns are ``audio`` (a path), ``custom_name``, ``text``, and, if they are there, ``model`` and
-    ``encoding``, where an empty cell means the default; others are ignored. The first row of a CSV file or of
-    a sheet names them; in a JSON Lines file, each line is an object. Rows without any value are skipped. The
-    file is read as the uploads are consumed, in a thread of its own, and never held as a whole; but for a
-    workbook, which is read by python-calamine (in the extra ``cli``) and held as long as it is read.
+    Its columns are ``audio`` (a path, or an address that *remote* allows), ``custom_name``, ``text``, and, if
+    they are there, ``model`` and ``encoding``, where an empty cell means the default; others are ignored. The
+    first row of a CSV file or of a sheet names them; in a JSON Lines file, each line is an object. Rows
+    without any value are skipped. The file is read as the uploads are consumed, in a thread of its own, and
+    never held as a whole; but for a workbook, which is read by python-calamine (in the extra ``cli``) and
+    held as long as it is read.
 
     A row that is wrong is yielded all the same, and fails as an upload, with an :class:`InvalidUploadError`
     that names the column, or ``manifest`` if it is wrong as a whole. A file that can't be read, or whose
@@ -66,12 +67,15 @@ class Manifest:
         allow_outside: Whether audio may be anywhere. Otherwise, a path that leads out of the folder, from
             the top, by ``..`` or through a link, fails: whoever writes a manifest must not get other files
             of this machine sent.
+        remote: The hosts that ``audio`` may be fetched from, where it is an address. Otherwise, a row with
+            an address fails.
         model: For rows without one.
         upload_encoding: For rows without an ``encoding``.
 
     Raises:
         InvalidUploadError: The kind of file is not supported, or *upload_encoding* is invalid.
-        ConfigurationError: *path* is not a path, or *encoding* not a text encoding.
+        ConfigurationError: *path* is not a path, *encoding* not a text encoding, or *remote* not a
+            RemoteAudio.
     """
 
     def __init__(
@@ -81,22 +85,30 @@ class Manifest:
         encoding: str = "utf-8",
         root: str | os.PathLike[str] | None = None,
         allow_outside: bool = False,
+        remote: RemoteAudio | None = None,
         model: str = DEFAULT_MODEL,
         upload_encoding: Encoding = "multipart",
     ) -> None:
         check_encoding(encoding)
         check_choice("upload_encoding", upload_encoding, Encoding)
+        check_kind("remote", remote, RemoteAudio, or_none=True)
         self.path = _path("path", path)
         """The file, as it was given."""
         check_format(self.path)
         self._encoding = encoding
-        self._root = Path(self.path).parent if root is None else Path(_path("root", root))
-        self._allow_outside = allow_outside
+        folder = Path(self.path).parent if root is None else Path(_path("root", root))
+        self.recordings = Recordings(folder, allow_outside, remote)
+        """Where its recordings may be."""
         self._defaults = {"model": model, "encoding": upload_encoding}
         self._names = dict[str, None]()
 
     def __repr__(self) -> str:
         return f"Manifest({self.path!r})"
+
+    @property
+    def settings(self) -> tuple[object, ...]:
+        """All that decides how its rows are read, but for :attr:`recordings`."""
+        return self._encoding, tuple(self._defaults.items())
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -185,11 +197,8 @@ class Manifest:
             else:
                 text = cast("str", value)
                 texts[column] = text if column == "text" else trim(text)
-        if "audio" in texts and (problem := _no_path(texts["audio"])):
-            problems.insert(0, UploadProblem("audio", *problem, row.line))
-        audio = Refused(self._where(row), problems) if problems else self._audio(texts["audio"])
         return ManifestUpload(
-            audio,
+            self._audio(row, texts.get("audio"), problems),
             texts.get("custom_name", ""),
             texts.get("text", ""),
             texts.get("model") or self._defaults["model"],
@@ -198,8 +207,15 @@ class Manifest:
             cells=_cells(row.values) if row.values else {"audio": _SURROGATE.sub("\ufffd", row.raw)},
         )
 
-    def _audio(self, name: str) -> AudioSource:
-        return ListedSource(name, self._root, confined=not self._allow_outside)
+    def _audio(self, row: Row, name: str | None, problems: list[UploadProblem]) -> AudioSource:
+        """Return the audio of a row, in which there may be problems already."""
+        audio = None
+        if name is not None:
+            try:
+                audio = self.recordings.named(name)
+            except InvalidUploadError as error:
+                problems.insert(0, UploadProblem("audio", error.rule, error.reason, row.line))
+        return Refused(self._where(row), problems) if audio is None or problems else audio
 
 
 def _path(name: str, path: object) -> str:
@@ -229,15 +245,6 @@ def _kind_of(value: object) -> str:
             return f"a date or a time ({value})"
         case _:
             return f"a {type(value).__name__} ({value!s:.40})"
-
-
-def _no_path(audio: str) -> tuple[str, str] | None:
-    """Return what keeps a text from being a path: the rule, and why; or None."""
-    if not audio:
-        return "empty", "is empty; it must be the path of a recording"
-    if _URL.match(audio):
-        return "source", "is a URL: download it first, and put the path of the file here"
-    return None
 
 
 def _cells(values: Mapping[str, object]) -> dict[str, str]:

@@ -10,7 +10,6 @@ import time
 from array import array
 from collections import defaultdict
 from collections.abc import Collection, Iterable
-from pathlib import Path
 
 from attrs import define, field, frozen
 
@@ -24,7 +23,7 @@ from siliconflow_voice.threads import OwnThread
 from siliconflow_voice.uploads.recovery import Likeness, likeness
 from siliconflow_voice.uploads.uploader import Uploader
 
-__all__ = ["Listed", "Resumption", "old_ones", "resolve", "resume"]
+__all__ = ["Listed", "Resumption", "check_account", "fingerprint_of", "old_ones", "resolve", "resume"]
 
 logger = logging.getLogger("siliconflow_voice")
 
@@ -97,8 +96,8 @@ async def resume(journal: SQLiteJournal, uploader: Uploader, *, settle: float) -
     names = frozenset(record.custom_name for record in unknown)
     listed = Listed(names)
     voices = await uploader.list_voices(uploader.until(), listed.keep)
-    if last is not None and last.fingerprint != _fingerprint(key, last.salt):
-        _check_account(journal.path, await journal.any_uri(), len(unknown), listed.accounts)
+    if last is not None and last.fingerprint != fingerprint_of(key, last.salt):
+        check_account(journal.path, await journal.any_uri(), len(unknown), listed.accounts)
     others = await journal.uris_of(names)
     salt = secrets.token_bytes(16)
     with OwnThread("resume") as thread:
@@ -110,7 +109,7 @@ async def resume(journal: SQLiteJournal, uploader: Uploader, *, settle: float) -
         still_open = [voice.uri for several in resumption.ambiguous.values() for voice in several]
         before = await thread.run(listed.before, still_open)
     await journal.begin_run(
-        LastRun(address, salt, _fingerprint(key, salt), time.time() + BEAT, before),
+        LastRun(address, salt, fingerprint_of(key, salt), time.time() + BEAT, before),
         found={upload: voice.uri for upload, voice in resumption.found.items()},
         absent=resumption.absent,
     )
@@ -122,7 +121,7 @@ async def resume(journal: SQLiteJournal, uploader: Uploader, *, settle: float) -
 
 
 async def _let_settle(
-    path: Path, uploader: Uploader, unknown: Collection[Record], last: LastRun | None, settle: float
+    path: object, uploader: Uploader, unknown: Collection[Record], last: LastRun | None, settle: float
 ) -> None:
     """Wait until the service must be done with what the last run had under way as it ended."""
     if not unknown:
@@ -165,7 +164,7 @@ def resolve(unknown: Collection[Record], candidates: Iterable[Voice]) -> Resumpt
     return Resumption(found, frozenset(absent), ambiguous)
 
 
-def _check_account(path: Path, uri: str | None, unknown: int, listed: set[str]) -> None:
+def check_account(path: object, uri: str | None, unknown: int, listed: set[str]) -> None:
     """Refuse a journal of another account: a key may be new, the account's part of its uris stays."""
     if uri is None and not unknown:
         return  # there is nothing of any account in it
@@ -188,7 +187,8 @@ def _account(uri: str) -> str:
     return parts[1] if len(parts) == 3 else ""
 
 
-def _fingerprint(key: str, salt: bytes) -> bytes:
+def fingerprint_of(key: str, salt: bytes) -> bytes:
+    """Return what tells an API key from most others, and nothing else of it."""
     # Cut short: it fits any number of keys, and none can be computed from it.
     return hashlib.blake2b(key.encode(), salt=salt, digest_size=4).digest()
 

@@ -8,8 +8,6 @@ from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from contextlib import AsyncExitStack
 
 from siliconflow_voice.bulk.journal import Journal
-from siliconflow_voice.bulk.journaling import Journaling
-from siliconflow_voice.bulk.resume import resume
 from siliconflow_voice.bulk.workers import Standstill, Uploads, Workers
 from siliconflow_voice.client import VoiceClient
 from siliconflow_voice.errors import ConfigurationError
@@ -51,7 +49,8 @@ def upload_many(
             iterator that is not async is called in the event loop.
         concurrency: How many are worked on at once, outcomes that were not consumed yet included. The
             client's throttle decides how many are sent.
-        journal: A :class:`Journal` that is open, or a path for one that is this run's alone.
+        journal: A :class:`Journal` that is open, a path for one that is this run's alone, or the URL of a
+            PostgreSQL database for one that any number of runs share.
         settle: Seconds that have to be over since the last run's end, before an upload of that run which is
             missing from the voice list is sent again. A wait for that is a :class:`SettleEvent`.
 
@@ -89,8 +88,7 @@ async def _outcomes(
         else:
             if not isinstance(journal, Journal):
                 journal = await stack.enter_async_context(Journal(journal))
-            claimed = await stack.enter_async_context(journal.claim())
-            journaling = Journaling(claimed, await resume(claimed, uploader, settle=settle))
+            journaling = await stack.enter_async_context(journal.run(uploader, settle=settle))
         window, deadline = client.throttle.window, uploader.settings.retry.deadline
         hurried = deadline is not None and deadline < window
         standstill = Standstill(concurrency, window / 2 if hurried else window)

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from attrs import define, field
 
-from siliconflow_voice.bulk.journaling import Journaling, entry_of
+from siliconflow_voice.bulk.journaling import ClaimLostError, RunJournal, entry_of
 from siliconflow_voice.bulk.store import Entry
 from siliconflow_voice.calls.deadline import Deadline
 from siliconflow_voice.client import VoiceClient
@@ -24,9 +24,11 @@ from siliconflow_voice.errors import (
     RateLimitError,
     RealNameRequiredError,
     SiliconFlowError,
+    ThrottleError,
     UnexpectedRedirectError,
 )
 from siliconflow_voice.models import Voice
+from siliconflow_voice.uploads.recovery import Recovery
 from siliconflow_voice.uploads.uploader import OpenUpload
 from siliconflow_voice.uploads.values import Status, UploadOutcome, VoiceUpload
 
@@ -43,6 +45,7 @@ _FATAL = (
     NotFoundError,
     QuotaExhaustedError,
     RealNameRequiredError,
+    ThrottleError,
     UnexpectedRedirectError,
 )
 # 403s that are the whole account's: disabled, expired.
@@ -85,7 +88,7 @@ class Workers:
     """
 
     client: VoiceClient
-    journaling: Journaling | None
+    journaling: RunJournal | None
     _uploads: Uploads
     _places: asyncio.Semaphore
     standstill: Standstill
@@ -171,8 +174,9 @@ class _Worker:
     _index: int
     _upload: VoiceUpload
     _task: asyncio.Task[None] | None = field(default=None, init=False)
-    _intent: Entry | None = field(default=None, init=False)
-    """What is to be recorded before the first attempt."""
+    _entry: Entry | None = field(default=None, init=False)
+    """What the journal knows it by."""
+    _attempts: int = field(default=0, init=False)
     _idle: bool = field(default=True, init=False)
     """Whether it loses nothing by being cancelled: no attempt is under way, and there is no outcome yet."""
 
@@ -192,9 +196,9 @@ class _Worker:
 
     async def begins(self) -> None:
         self._idle = False
-        intent, self._intent = self._intent, None
-        if self._run.journaling is not None and intent is not None:
-            await self._run.journaling.journal.intend(intent)
+        self._attempts += 1
+        if self._run.journaling is not None and self._entry is not None:
+            await self._run.journaling.begins(self._entry, first=self._attempts == 1)
 
     def ended(self) -> None:
         self._idle = True
@@ -239,34 +243,39 @@ class _Worker:
         run.standstill.passed()
         return UploadOutcome(self._index, self._upload, status, voice, None, size)
 
-    async def _send(self, opened: OpenUpload, deadline: Deadline) -> tuple[Status, Voice]:
+    async def _send(
+        self, opened: OpenUpload, deadline: Deadline, recovery: Recovery | None = None
+    ) -> tuple[Status, Voice]:
         try:
-            voice = await opened.send(deadline=deadline, guard=self)
+            voice = await opened.send(deadline=deadline, guard=self, recovery=recovery)
         finally:
             # From here on, there is an outcome.
             self._idle = False
         return "recovered" if voice.recovered else "uploaded", voice
 
     async def _send_once(
-        self, journaling: Journaling, opened: OpenUpload, deadline: Deadline
+        self, journaling: RunJournal, opened: OpenUpload, deadline: Deadline
     ) -> tuple[Status, Voice]:
         """Send it and record what came of it, unless the journal has its voice."""
         entry = entry_of(self._upload, opened)
         if journaling.is_under_way(entry):
             opened.wait()
         async with journaling.alone(entry):
-            if (known := await journaling.known(entry)) is not None:
-                return known
-            self._intent = entry
-            try:
-                sent = await self._send(opened, deadline)
-            except JournalError:
-                raise
-            except SiliconFlowError as error:
-                await journaling.journal.failed(entry, error)
-                raise
-            await journaling.journal.done(entry, sent[1])
-            return sent
+            while True:
+                if (known := await journaling.known(entry, opened.wait)) is not None:
+                    return known
+                self._entry = entry
+                try:
+                    sent = await self._send(opened, deadline, journaling.recovery(entry))
+                except JournalError:
+                    raise
+                except ClaimLostError:
+                    continue
+                except SiliconFlowError as error:
+                    await journaling.failed(entry, error)
+                    raise
+                await journaling.done(entry, sent[1])
+                return sent
 
 
 async def _numbered(uploads: Uploads) -> AsyncGenerator[tuple[int, VoiceUpload], None]:

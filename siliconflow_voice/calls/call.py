@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable
-from functools import partial
 from typing import Generic, TypeVar
 
 from attrs import define, evolve, field
@@ -23,6 +21,7 @@ from siliconflow_voice.errors import (
     OverloadedError,
     SiliconFlowError,
     SourceConsumedError,
+    ThrottleError,
 )
 from siliconflow_voice.models import Failure
 from siliconflow_voice.throttle.gate import Gate
@@ -58,8 +57,6 @@ class Call(Generic[T]):
     _last: Failed | None = field(default=None, init=False)
     _transfer: Transfer | None = field(default=None, init=False)
     """Of the attempt under way."""
-    _leave: Callable[[], None] = field(init=False)
-    """Returns the place at the gate of a call that lasts."""
     _cleared: int = field(default=0, init=False)
     """Attempts that are known to have stored nothing, or whose voice was found."""
 
@@ -115,7 +112,7 @@ class Call(Generic[T]):
 
     def ended(self, error: SiliconFlowError | None) -> None:
         """End a call that has lasted after its success: return its place, and report what became of it."""
-        self._leave()
+        self.gate.release()
         self.history.over(None if error is None else self._finished(error, Failure.UNKNOWN))
 
     def cancelled(self, error: asyncio.CancelledError) -> None:
@@ -164,12 +161,24 @@ class Call(Generic[T]):
         try:
             async with self.calls.waiting(until):
                 return await self.gate.enter(self._turn, tokens, retry=retry)
+        except ThrottleError as error:
+            return self._cut_off(error)
         except TimeoutError:
-            if self.calls.are_draining():
-                return self._let_go()
-            return self._out_of_time(
-                "passed while waiting for the throttle", f"; {self._explained(line.ahead, 0.0)}"
-            )
+            return self._waited_in_vain(line.ahead)
+
+    def _waited_in_vain(self, ahead: int) -> Failed:
+        if self.calls.are_draining():
+            return self._let_go()
+        if self.gate.trouble is not None:
+            return self._cut_off(ThrottleError(f"{self.gate.trouble}; nothing was sent"))
+        return self._out_of_time("passed while waiting for the throttle", f"; {self._explained(ahead, 0.0)}")
+
+    def _cut_off(self, error: ThrottleError) -> Failed:
+        """Return the failure of a call whose throttle can't be asked."""
+        if self._last is not None and self._last.failure is Failure.UNKNOWN:
+            return evolve(self._last, over=True)
+        error.__cause__ = None if self._last is None else self._last.error
+        return Failed(error, Failure.NOT_SENT, over=True)
 
     def _explained(self, ahead: int, left: float) -> str:
         reserve = self.deadline.reserve
@@ -215,11 +224,9 @@ class Call(Generic[T]):
             self.history.ended(outcome)
             self._transfer = None
         finally:
-            leave = partial(self.gate.leave, admission, verdict, retry_after=retry_after)
             if verdict is Verdict.ACCEPTED and self.operation.lasts:
-                self._leave = leave
-            else:
-                leave()
+                self.gate.keep()
+            self.gate.leave(admission, verdict, retry_after=retry_after)
         return outcome
 
     async def _exchange_on_a_live_connection(self) -> tuple[Outcome[T], bool]:

@@ -21,6 +21,12 @@ from siliconflow_voice.version import __version__
 
 __all__ = ["app", "execute", "run"]
 
+_FLEET = """Upload from many machines: submit manifests, and work on them.
+
+One PostgreSQL database has the queue, the journal and the shared quota. Set SILICONFLOW_DATABASE_URL to its
+URL, such as postgresql://user@host/database, and keep the password in PGPASSWORD or ~/.pgpass.
+"""
+
 app = App(
     name="siliconflow-voice",
     help="Upload reference voices to SiliconFlow.",
@@ -33,6 +39,7 @@ app["--version"].help = "Show the version and exit."
 app.command(bulk)
 app.command(inspect)
 app.command(journal)
+app.command("siliconflow_voice.cli.fleet:fleet", name="fleet", help=_FLEET)  # imported when it is used
 app.command(serve)
 
 
@@ -52,6 +59,11 @@ async def execute(arguments: Sequence[str]) -> int:
         command, bound, _ = app.parse_args(list(arguments), exit_on_error=False, print_error=False)
     except CycloptsError as error:
         print_error(_explained(error))
+        return BAD_USAGE
+    except ImportError as error:
+        if not isinstance(error.__cause__, ModuleNotFoundError):
+            raise
+        print_error(f"This command needs {error.__cause__.name}: install siliconflow-voice[fleet]")
         return BAD_USAGE
     try:
         result = command(*bound.args, **bound.kwargs)

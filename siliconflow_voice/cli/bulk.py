@@ -12,11 +12,12 @@ from cyclopts import Group, Parameter
 from cyclopts.validators import Number
 
 from siliconflow_voice.api.requests import Encoding
+from siliconflow_voice.audio.remote.policy import RemoteAudio
 from siliconflow_voice.bulk.checking import CheckReport
 from siliconflow_voice.bulk.manifest import Manifest
 from siliconflow_voice.cli.exits import ALL_DONE, SOME_FAILED, Interruption
 from siliconflow_voice.cli.files import Files
-from siliconflow_voice.cli.options import Connection, Count, Flag, MaybeCount
+from siliconflow_voice.cli.options import Connection, Count, Flag, MaybeCount, Several
 from siliconflow_voice.cli.outputs import Outputs
 from siliconflow_voice.cli.progress import progress_on
 from siliconflow_voice.cli.run import Run, conclude
@@ -33,7 +34,31 @@ from siliconflow_voice.cli.wording import in_options
 from siliconflow_voice.throttle.throttle import Throttle
 from siliconflow_voice.uploads.values import DEFAULT_MODEL
 
-__all__ = ["Limits", "Rows", "bulk"]
+__all__ = ["Addresses", "Limits", "Rows", "bulk"]
+
+
+@Parameter(name="*", group=Group("Addresses", sort_key=2))
+@frozen
+class Addresses:
+    """Which recordings may be fetched."""
+
+    allow_host: Several = ()
+    """Fetch audio from this host, or for object storage from this bucket, where the manifest has an address;
+    can be repeated (default: none; such rows fail)."""
+    allow_scheme: Several = ("https",)
+    """Fetch it by this scheme, such as s3 or http; can be repeated (default: https)."""
+    allow_private: Flag = False
+    """Fetch it also from this machine and private networks (default: off; such rows fail)."""
+
+    def policy(self) -> RemoteAudio | None:
+        """Return the addresses that are allowed, or None.
+
+        Raises:
+            ConfigurationError: A host or a scheme is not one.
+        """
+        if not self.allow_host:
+            return None
+        return RemoteAudio(self.allow_host, self.allow_scheme, private=self.allow_private)
 
 
 @Parameter(name="*", group=Group("Manifest", sort_key=2))
@@ -51,19 +76,21 @@ class Rows:
     """Folder that audio paths are relative to and must stay in (default: the manifest's folder)."""
     allow_outside: Flag = False
     """Allow audio paths that lead out of that folder (default: off; such rows fail)."""
+    addresses: Addresses = Addresses()
 
     def of(self, manifest: Path) -> Manifest:
         """Return the rows of a manifest.
 
         Raises:
             InvalidUploadError: It is not a supported kind of table.
-            ConfigurationError: The encoding of its text is unknown.
+            ConfigurationError: The encoding of its text is unknown, or a host or a scheme is not one.
         """
         return Manifest(
             manifest,
             encoding=self.manifest_encoding,
             root=self.root,
             allow_outside=self.allow_outside,
+            remote=self.addresses.policy(),
             model=self.model,
             upload_encoding=self.encoding,
         )

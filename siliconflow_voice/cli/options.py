@@ -17,12 +17,14 @@ from siliconflow_voice.errors import ConfigurationError
 from siliconflow_voice.signals import default_interrupt
 from siliconflow_voice.transport.pasted import MOST_KEY, key_in
 
-__all__ = ["Connection", "Count", "Flag", "MaybeCount", "find_key"]
+__all__ = ["Connection", "Count", "Flag", "MaybeCount", "Several", "find_key"]
 
 _COUNT = Parameter(validator=Number(gte=1))
 
 Flag: TypeAlias = Annotated[bool, Parameter(negative=(), show_default=False)]
 """An option that is there or not."""
+Several: TypeAlias = Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)]
+"""An option that can be repeated."""
 Count: TypeAlias = Annotated[int, _COUNT]
 """A whole number from 1."""
 MaybeCount: TypeAlias = Annotated[int | None, _COUNT]

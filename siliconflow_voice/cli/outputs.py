@@ -10,42 +10,30 @@ from typing import Any, cast
 from attrs import frozen
 
 from siliconflow_voice.bulk.listed import ManifestUpload
+from siliconflow_voice.bulk.outcomes import (
+    FAILURE_COLUMNS,
+    MANIFEST_COLUMNS,
+    RESULT_COLUMNS,
+    as_failure,
+    failure_columns,
+    row_of,
+)
 from siliconflow_voice.bulk.tables import TableWriter, is_table_of, table_format
 from siliconflow_voice.cli.terminal import shortened
 from siliconflow_voice.cli.wording import in_options
-from siliconflow_voice.errors import APIStatusError, ConfigurationError, SiliconFlowError
+from siliconflow_voice.errors import ConfigurationError, SiliconFlowError
 from siliconflow_voice.uploads.values import UploadOutcome
 
 __all__ = ["FailedRow", "Outputs", "as_row"]
 
-_COLUMNS = [
-    *("line", "audio", "custom_name", "text", "model"),
-    *("status", "uri", "error", "attempts", "trace_id", "bytes"),
-]
-_MANIFEST = ["audio", "custom_name", "text", "model", "encoding"]
-# Not "line" and "error": a manifest may well have such columns of its own.
-_ADDED = ["failed_line", "failed_error"]
 # So many failures are kept for the report.
 _SAMPLE = 200
 
 
 def as_row(outcome: UploadOutcome) -> dict[str, Any]:
-    """Return the outcome of a manifest's row as the cells of a table."""
-    upload, voice, error = cast("ManifestUpload", outcome.upload), outcome.voice, outcome.error
-    trace_id = error.trace_id if isinstance(error, APIStatusError) else None
-    return {
-        "line": upload.line,
-        "audio": upload.cells.get("audio", ""),
-        "custom_name": upload.custom_name,
-        "text": upload.text,
-        "model": upload.model,
-        "status": outcome.status,
-        "uri": voice.uri if voice is not None else None,
-        "error": in_options(str(error)) if error is not None else None,
-        "attempts": sum(len(source.attempts) for source in (voice, error) if source is not None),
-        "trace_id": voice.trace_id if voice is not None else trace_id,
-        "bytes": outcome.size,
-    }
+    """Return the outcome of a manifest's row as the cells of a table, the error in the command's words."""
+    row = row_of(outcome)
+    return {**row, "error": row["error"] and in_options(row["error"])}
 
 
 @frozen
@@ -90,9 +78,7 @@ class Outputs:
         self.error: SiliconFlowError | None = None
         """What went wrong first."""
         self._results = None if results is None else _results_to(results)
-        own = [name for name in columns if name not in {*_MANIFEST, *_ADDED}]
-        self._columns = [*_MANIFEST, *own, *_ADDED]
-        self._failures = TableWriter(failures, self._columns, "csv", faithful=True)
+        self._failures = TableWriter(failures, failure_columns(columns), "csv", faithful=True)
 
     @property
     def failures(self) -> Path | None:
@@ -111,9 +97,8 @@ class Outputs:
         if outcome.status == "failed":
             if len(self.sample) < _SAMPLE:
                 self.sample.append(FailedRow.of(outcome))
-            # As the row was written, an empty model for the default included.
             cells = cast("ManifestUpload", outcome.upload).cells
-            self._add(self._failures, {**cells, "failed_line": row["line"], "failed_error": row["error"]})
+            self._add(self._failures, as_failure(cells, row))
 
     def close(self, *, complete: bool) -> None:
         """Finish the tables; what goes wrong is in :attr:`error`.
@@ -128,7 +113,7 @@ class Outputs:
                     table.commit()
         if complete and not self._failures.committed:
             with self._writing(self._failures):
-                if is_table_of(self._failures.path, first=_MANIFEST, last=_ADDED):
+                if is_table_of(self._failures.path, first=MANIFEST_COLUMNS, last=FAILURE_COLUMNS):
                     self._failures.path.unlink()
 
     def _add(self, table: TableWriter, row: dict[str, Any]) -> None:
@@ -152,4 +137,4 @@ def _results_to(path: Path) -> TableWriter:
     chosen = table_format(path.suffix.removeprefix(".").lower())
     if chosen is None:
         raise ConfigurationError(f"--results must name a .csv or .jsonl file, got {path.name}")
-    return TableWriter(path, _COLUMNS, chosen)
+    return TableWriter(path, RESULT_COLUMNS, chosen)

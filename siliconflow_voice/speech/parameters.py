@@ -43,13 +43,27 @@ class Reference:
     """What is spoken in the recording, word for word."""
 
 
+def _listed(references: Any) -> tuple[Any, ...]:
+    """Return references as a tuple; a single one, and None, are what callers pass too."""
+    if references is None:
+        return ()
+    if isinstance(references, Reference):
+        return (references,)
+    try:
+        return tuple(references)
+    except TypeError:
+        kind = type(references).__name__
+        reason = f"expected a list of Reference(audio, text), not {kind}"
+        raise InvalidUploadError("references", reason, rule="type") from None
+
+
 @frozen
 class SpeechParameters:
     """The arguments of :meth:`VoiceClient.stream_speech`."""
 
     text: str
     voice: Voice | str | None
-    references: tuple[Reference, ...]
+    references: tuple[Reference, ...] = field(converter=_listed)
     model: str | None
     response_format: ResponseFormat
     sample_rate: int | None

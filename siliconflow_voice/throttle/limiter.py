@@ -48,12 +48,14 @@ class Limiter:
     tokens: Pace
     overload: Overload
     in_flight: int = 0
+    streaming: int = 0
+    """Requests that were answered, and whose answers still come: the service is busy with them."""
     closed_until: float = 0.0
     """Before this nothing may go: the service said so."""
 
     def ready_at(self, now: float, tokens: float, *, retry: bool) -> float | None:
         """Return when a request may go; None if that depends on an answer which is still out."""
-        by_overload = self.overload.ready_at(now, self.in_flight, retry=retry)
+        by_overload = self.overload.ready_at(now, self.in_flight + self.streaming, retry=retry)
         if by_overload is None:
             return None
         by_requests = self.requests.ready_at(now, 1.0)
@@ -96,7 +98,7 @@ class Limiter:
         at = max(self.requests.expected_at(now, requests), self.closed_until, self.overload.resting_until)
         if self.tokens.is_limited:
             at = max(at, self.tokens.expected_at(now, tokens))
-        excess = self.in_flight + requests - int(self.overload.allowed)
+        excess = self.in_flight + self.streaming + requests - int(self.overload.allowed)
         rounds = math.ceil(excess / int(self.overload.allowed))
         return max(at, now + rounds * self.requests.traffic.latency)
 
@@ -137,8 +139,24 @@ class Limiter:
         self.in_flight = state["in_flight"]
         self.closed_until = now + state["closed_for"]
 
+    def refund(self, admission: Admission) -> None:
+        """Take back a request that was admitted and not sent."""
+        self.in_flight -= 1
+        self.requests.refund(admission.requests)
+        self.tokens.refund(admission.tokens)
+
+    def lose(self, now: float, requests: int, tokens: float) -> None:
+        """Count so many of those under way as sent, and their answers as lost: none will come.
+
+        Args:
+            now: The time.
+            requests: How many.
+            tokens: What they cost together.
+        """
+        self.in_flight -= requests
+        self.requests.lose(now, requests, float(requests))
+        self.tokens.lose(now, requests, tokens)
+
     def abandon(self, now: float) -> None:
-        """Count what is under way as sent, and its answers as lost: after a restart none will come."""
-        self.in_flight = 0
-        self.requests.abandon(now)
-        self.tokens.abandon(now)
+        """Count all that is under way as sent, and the answers as lost: so it is after a restart."""
+        self.lose(now, self.in_flight, self.tokens.traffic.cost_in_flight)

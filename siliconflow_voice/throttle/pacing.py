@@ -152,12 +152,18 @@ class Pace:
         self.traffic = loaded(state["traffic"], (Traffic, Ledger), now, window=self.window)
         self.phase = loaded(state["phase"], _PHASES, now, traffic=self.traffic)
 
-    def abandon(self, now: float) -> None:
-        """Count what is under way as sent, and its answers as lost."""
-        traffic = self.traffic
-        traffic.ledger.add(now, traffic.cost_in_flight, accepted=False)
-        traffic.in_flight, traffic.cost_in_flight = 0, 0.0
-        traffic.epoch += 1
+    def refund(self, permit: Permit) -> None:
+        """Take back a request that was not sent."""
+        self.traffic.forget(1, permit.cost)
+        if isinstance(self.phase, Window):
+            self.phase.spent = max(self.phase.spent - permit.cost, 0.0)
+        if permit.trial:
+            self._forget_trial()
+
+    def lose(self, now: float, requests: int, cost: float) -> None:
+        """Count some of those under way as sent, and their answers as lost."""
+        self.traffic.ledger.add(now, cost, accepted=False)
+        self.traffic.forget(requests, cost)
         self._forget_trial()
 
     def _forget_trial(self) -> None:

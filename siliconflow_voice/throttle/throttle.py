@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from siliconflow_voice.throttle.gate import Gate
 from siliconflow_voice.throttle.limiter import Limiter
@@ -126,8 +126,7 @@ class Throttle:
         passes in between is taken for no time, so at worst a window is waited for once more. What is under
         way counts as sent. To be called within the loop.
         """
-        now = asyncio.get_running_loop().time()
-        gates = [(key, gate.limiter.state(now)) for key, gate in self._gates.items() if not gate.is_idle(now)]
+        gates = [(key, gate.state()) for key, gate in self._gates.items() if not gate.is_idle()]
         return {
             "gates": [
                 {"address": address, "model": model, "limiter": state}
@@ -135,8 +134,24 @@ class Throttle:
             ]
         }
 
+    def limiter(self) -> Limiter:
+        """Return a limiter that keeps to what was declared, and has learned nothing."""
+        return Limiter(
+            Pace(self.window, self.requests_per_minute),
+            Pace(self.window, self.tokens_per_minute),
+            Overload(self.max_concurrency),
+        )
+
+    def another(self) -> Throttle:
+        """Return one for another account: with the same settings, and nothing learned.
+
+        Raises:
+            ConfigurationError: What another account's throttle is, has to be said.
+        """
+        return evolve(self, state=None)
+
     def _made(self, key: tuple[str, str]) -> Gate:
-        limiter = self._limiter()
+        limiter = self.limiter()
         state = self._learned.pop(key, None)
         if state is not None:
             now = asyncio.get_running_loop().time()
@@ -144,20 +159,12 @@ class Throttle:
                 limiter.load(state, now)
                 limiter.abandon(now)
             except KeyError:
-                limiter = self._limiter()  # another version's state, half of it loaded: learn it again
+                limiter = self.limiter()  # another version's state, half of it loaded: learn it again
         return Gate(limiter)
-
-    def _limiter(self) -> Limiter:
-        return Limiter(
-            Pace(self.window, self.requests_per_minute),
-            Pace(self.window, self.tokens_per_minute),
-            Overload(self.max_concurrency),
-        )
 
     def _forget_idle(self) -> None:
         """Drop the gates that are idle and know nothing: a name used once takes no memory for good."""
-        now = asyncio.get_running_loop().time()
-        self._gates = {key: gate for key, gate in self._gates.items() if not gate.is_idle(now)}
+        self._gates = {key: gate for key, gate in self._gates.items() if not gate.is_idle()}
         self._many = max(2 * len(self._gates), _MANY)
 
 

@@ -61,14 +61,18 @@ class Traffic:
         self.cost_in_flight += cost
         return Permit(now, cost, self.epoch)
 
+    def forget(self, requests: int, cost: float) -> None:
+        """Count some no longer as under way."""
+        self.in_flight -= requests
+        self.cost_in_flight = self.cost_in_flight - cost if self.in_flight else 0.0
+
     def end(self, now: float, permit: Permit, *, accepted: bool | None) -> None:
         """Count a request as answered.
 
         The service has counted it between its sending and its answer. If it counts each at the same share of
         its time, then this is the latest at which it may have, against the next one's earliest.
         """
-        self.in_flight -= 1
-        self.cost_in_flight = self.cost_in_flight - permit.cost if self.in_flight else 0.0
+        self.forget(1, permit.cost)
         took = now - permit.sent_at
         if accepted:
             self.fastest = min(self.fastest, took)

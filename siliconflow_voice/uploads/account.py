@@ -6,7 +6,7 @@ import asyncio
 import itertools
 from weakref import WeakValueDictionary
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
 from siliconflow_voice.audio.pool import ReadPool
 from siliconflow_voice.calls.draining import Calls
@@ -31,7 +31,7 @@ class Account:
 
     def another(self) -> Account:
         """Return another account, whose throttle has this one's settings and has learned nothing."""
-        return Account(evolve(self.throttle, state=None))
+        return Account(self.throttle.another())
 
 
 @frozen(eq=False)

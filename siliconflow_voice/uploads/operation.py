@@ -17,7 +17,7 @@ from siliconflow_voice.calls.history import guarded
 from siliconflow_voice.calls.operation import Failed, Operation, Outcome, Success
 from siliconflow_voice.errors import AmbiguousUploadError, SiliconFlowError
 from siliconflow_voice.models import Failure, Voice
-from siliconflow_voice.uploads.recovery import KnownVoices, ListVoicesUntil
+from siliconflow_voice.uploads.recovery import ListVoicesUntil, Recovery
 
 __all__ = ["AttemptGuard", "Progress", "Search", "Upload", "parse_voice"]
 
@@ -52,7 +52,7 @@ class Upload(Operation[Voice]):
 
     wanted: Voice
     reading: Reading
-    known: KnownVoices
+    known: Recovery
     resend_unknown: bool
     """Whether to send it again when its outcome is unknown."""
     progress: Progress | None

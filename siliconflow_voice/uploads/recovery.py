@@ -7,7 +7,7 @@ import hashlib
 from array import array
 from collections import Counter
 from collections.abc import Awaitable, Callable, Generator, Iterable
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Literal, Protocol, TypeAlias
 
 from attrs import define, evolve, field
@@ -16,7 +16,7 @@ from siliconflow_voice.errors import AmbiguousUploadError, SiliconFlowError
 from siliconflow_voice.models import Voice
 from siliconflow_voice.uploads.searching import SharedListings
 
-__all__ = ["Keep", "KnownVoices", "Likeness", "ListVoicesUntil", "OnAmbiguous", "likeness"]
+__all__ = ["Keep", "KnownVoices", "Likeness", "ListVoicesUntil", "OnAmbiguous", "Recovery", "likeness"]
 
 OnAmbiguous: TypeAlias = Literal["reconcile", "raise", "retry"]
 
@@ -43,6 +43,33 @@ ListVoices: TypeAlias = Callable[[Keep], Awaitable[list[Voice]]]
 ListVoicesUntil: TypeAlias = "Callable[[float | None, Keep], Awaitable[list[Voice]]]"
 """Likewise, by the loop's time that it is called with."""
 Likeness: TypeAlias = "tuple[str, str, str]"
+
+
+class Recovery(Protocol):
+    """What an upload asks of whatever looks for its voice after a lost answer."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether it is known what there was before: without that, nothing can be looked up."""
+        ...
+
+    def uploading(self, wanted: Voice) -> AbstractContextManager[None]:
+        """Return a scope in which the upload is under way."""
+        ...
+
+    def add(self, uri: str) -> None:
+        """Note the voice that the upload has made."""
+        ...
+
+    def lose(self, wanted: Voice) -> None:
+        """Note that the upload may have been stored, and that the search for its voice is over."""
+        ...
+
+    async def find(
+        self, wanted: Voice, list_voices: ListVoicesUntil, *, until: float | None
+    ) -> Voice | AmbiguousUploadError | None:
+        """Look for its voice by the loop's time *until*; return None if it was not stored."""
+        ...
 
 
 @define(eq=False)

@@ -24,7 +24,7 @@ from siliconflow_voice.models import Voice
 from siliconflow_voice.uploads.account import Account
 from siliconflow_voice.uploads.listing import Listing, everything
 from siliconflow_voice.uploads.operation import AttemptGuard, Progress, Search, Upload, parse_voice
-from siliconflow_voice.uploads.recovery import Keep, KnownVoices, OnAmbiguous, likeness
+from siliconflow_voice.uploads.recovery import Keep, KnownVoices, OnAmbiguous, Recovery, likeness
 from siliconflow_voice.uploads.values import VoiceUpload
 from siliconflow_voice.validation import check_choice
 
@@ -159,6 +159,7 @@ class OpenUpload:
         on_ambiguous: OnAmbiguous = "reconcile",
         progress: Progress | None = None,
         guard: AttemptGuard | None = None,
+        recovery: Recovery | None = None,
     ) -> Voice:
         """Send it until it has its voice, fails for good, or the policy allows no more attempts.
 
@@ -167,10 +168,11 @@ class OpenUpload:
             on_ambiguous: As in :meth:`VoiceClient.upload_voice`.
             progress: As in :meth:`VoiceClient.upload_voice`.
             guard: Called before and after each attempt.
+            recovery: Looks for its voice after a lost answer; by default, what the account is known to have.
         """
-        upload, known = self._upload, self._uploader.known
+        upload, known = self._upload, self._uploader.known if recovery is None else recovery
         wanted = Voice("", upload.model, upload.custom_name, upload.text)
-        searching = await self._searching(deadline) if on_ambiguous == "reconcile" else None
+        searching = await self._searching(deadline, known.complete) if on_ambiguous == "reconcile" else None
         operation = Upload(
             request=requests.upload_voice(
                 model=upload.model,
@@ -213,10 +215,9 @@ class OpenUpload:
         """Close the audio."""
         await self._reading.close()
 
-    async def _searching(self, deadline: Deadline) -> Search:
+    async def _searching(self, deadline: Deadline, known: bool) -> Search:  # noqa: FBT001 - internal
         """Prepare the search for a lost answer, and reserve a part of the deadline for it."""
         uploader = self._uploader
-        known = uploader.known.complete
         if not known:
             self._reading.wait()
             known = await uploader.prepare(deadline.at)

@@ -289,3 +289,22 @@ async def test_it_can_be_closed_twice() -> None:
     await pool.close()
     await pool.close()
     assert pool.borrow() == bytes(BLOCK)
+
+
+class Shared:
+    def __init__(self) -> None:
+        self.closed = 0
+
+    async def aclose(self) -> None:
+        self.closed += 1
+
+
+async def test_what_readings_share_is_made_once_and_closed_with_it() -> None:
+    pool = ReadPool()
+    one, other = pool.kept("one", Shared), pool.kept("other", Shared)
+    assert (pool.kept("one", Shared) is one, other is one) == (True, False)
+    await pool.close()
+    await pool.close()
+    assert (one.closed, other.closed) == (1, 1)
+    with pytest.raises(ConfigurationError, match="The client is closed"):
+        pool.kept("one", Shared)

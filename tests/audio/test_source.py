@@ -205,7 +205,7 @@ def test_what_holds_no_audio_is_refused_by_its_type(audio: Any, kind: str) -> No
         ("", "an empty path"),
         (
             Path("https://a.mp3"),
-            "the address https:/a.mp3, not a path: download it, and pass the bytes or the path of the file",
+            "the address https:/a.mp3, not a path: pass AudioSource.url(…), which fetches it, or download it",
         ),
         ("nar\0rator.mp3", "a path with a NUL character in it"),
         (

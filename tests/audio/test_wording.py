@@ -36,14 +36,17 @@ def test_whatever_it_is_it_can_be_printed(text: str, most: int) -> None:
         ("DATA:,x", "a data URI of 7 characters, not a path: decode the base64"),
         (
             "https://example.com/a.mp3?token=secret",
-            "the address https://example.com/a.mp3, not a path: download",
+            "the address https://example.com/a.mp3, not a path: pass AudioSource.url(…)",
         ),
         (
             "https://me:secret@example.com/a.mp3",
-            "the address https://example.com/a.mp3, not a path: download",
+            "the address https://example.com/a.mp3, not a path: pass AudioSource.url(…)",
         ),
-        ("https:/example.com/a.mp3", "the address https:/example.com/a.mp3, not a path: download it"),
-        ("s3://bucket/a.mp3", "the address s3://bucket/a.mp3, not a path: download it"),
+        (
+            "https:/example.com/a.mp3",
+            "the address https:/example.com/a.mp3, not a path: pass AudioSource.url(…)",
+        ),
+        ("s3://bucket/a.mp3", "the address s3://bucket/a.mp3, not a path: pass AudioSource.url(…)"),
         ("file:///tmp/a.mp3", "the address file:///tmp/a.mp3, not a path: pass the path in it"),
         ("A" * 5_000, "a text of 5,000 characters, not a path: "),
     ],

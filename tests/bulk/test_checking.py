@@ -230,7 +230,7 @@ async def test_each_rule_has_a_word_that_stays(tmp_path: Path) -> None:
         (3, "audio", "source"),
         (4, "custom_name", "name"),
         (4, "text", "empty"),
-        (5, "audio", "source"),
+        (5, "audio", "host"),
         (5, "encoding", "choice"),
         (6, "audio", "outside"),
         (7, "audio", "empty"),

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from support.journals import absent, another_process, begin, entry, file_of, files_of, found, opened, uri_of
+from support.journals import another_process, begin, entry, file_of, files_of, found, opened, recorded
 from support.recordings import SPEECH, TEXT
 
 from siliconflow_voice import VoiceClient
@@ -55,11 +55,11 @@ async def test_one_that_is_not_open_is_of_no_use(
             await use(journal)
         async with journal:
             pass
-    assert files_of(journal.path) == [journal.path]
+    assert files_of(tmp_path / "voices.journal") == [journal.path]
 
 
-async def test_opening_it_twice_is_an_error_and_leaves_it_open(tmp_path: Path) -> None:
-    async with Journal(tmp_path / "voices.journal") as journal:
+async def test_opening_it_twice_is_an_error_and_leaves_it_open(place: str) -> None:
+    async with Journal(place) as journal:
         with pytest.raises(JournalError, match="is open already"):
             await journal.open()
         assert await journal.counts() == {}
@@ -72,8 +72,8 @@ async def test_so_it_is_while_it_is_being_opened(tmp_path: Path) -> None:
     assert list(map(str, answers)) == ["None", f"The journal {journal.path} is open already.", "{}"]
 
 
-async def test_closing_it_twice_does_nothing(tmp_path: Path) -> None:
-    journal = Journal(tmp_path / "voices.journal")
+async def test_closing_it_twice_does_nothing(place: str) -> None:
+    journal = Journal(place)
     await journal.close()
     await journal.open()
     await journal.close()
@@ -110,7 +110,7 @@ async def test_another_journal_of_the_same_file_is_refused_until_it_is_closed(tm
 
 async def test_one_of_a_process_that_was_killed_is_free(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "voices.journal")
-    with another_process(journal.path) as process:
+    with another_process(tmp_path / "voices.journal") as process:
         with pytest.raises(JournalError, match="is in use by another run"):
             await journal.open()
         process.kill()
@@ -159,19 +159,11 @@ async def test_a_failure_to_open_it_that_nobody_waits_for_is_no_noise(
     assert (opening.cancelled(), noise) == (True, [])
 
 
-async def test_its_uploads_are_counted_by_what_came_of_them(tmp_path: Path) -> None:
-    entries = [entry(number) for number in range(6)]
-
-    def fill(store: Store) -> None:
-        for upload in entries:
-            store.intend(upload)
-        for upload, state in zip(entries, ("uploaded", "uploaded", "recovered"), strict=False):
-            store.done(upload.key, state, uri_of(upload))  # type: ignore[arg-type] # states they are
-        store.failed(entries[3], "failed", "HTTP 400: no.")
-        absent(store, entries[4].key)
-
-    async with Journal(tmp_path / "voices.journal") as journal:
-        await file_of(journal).transact(fill)
+async def test_its_uploads_are_counted_by_what_came_of_them(place: str) -> None:
+    states = ["uploaded", "uploaded", "recovered", "failed", "pending", "unknown"]
+    async with Journal(place) as journal:
+        for number, state in enumerate(states):
+            await recorded(journal, entry(number), state)
         assert await journal.counts() == {
             "uploaded": 2,
             "recovered": 1,
@@ -181,12 +173,13 @@ async def test_its_uploads_are_counted_by_what_came_of_them(tmp_path: Path) -> N
         }
 
 
-async def test_one_run_at_a_time_has_it(tmp_path: Path) -> None:
+async def test_one_run_at_a_time_has_it(client: VoiceClient, tmp_path: Path) -> None:
+    uploader = client.uploader()
     async with Journal(tmp_path / "voices.journal") as journal:
         for _ in range(2):
-            async with journal.claim():
+            async with journal.run(uploader, settle=0):
                 with pytest.raises(JournalError, match=r"voices\.journal is in use by another run"):
-                    async with journal.claim():
+                    async with journal.run(uploader, settle=0):
                         pass
 
 

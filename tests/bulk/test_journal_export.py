@@ -13,10 +13,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.journals import Blocker, absent, entry, file_of, uri_of
+from support.journals import Blocker, entry, file_of, recorded, refused, uri_of
 from support.terminal import until
 
 from siliconflow_voice.bulk import journal as journal_module
@@ -28,16 +29,27 @@ FIELDS = "audio,sha256,model,custom_name,text,state,uri,error,trace_id,attempts,
 TEXT = '他说："好，\n再见"；=1+1\t\u2028\u20ac🎙'
 
 
-def fill(store: Store) -> None:
+async def fill(journal: Journal) -> None:
     """Put an upload of each state into a journal."""
     entries = [entry(number, text=TEXT, audio=f"声音/{number}.mp3") for number in range(5)]
-    for upload in entries:
-        store.intend(upload)
-    store.done(entries[0].key, "uploaded", uri_of(entries[0]), trace_id="ti_1", attempts=2)
-    store.done(entries[1].key, "recovered", uri_of(entries[1]))
-    store.failed(entries[2], "failed", 'HTTP 400: "no".', trace_id="ti_2", attempts=1)
-    absent(store, entries[3].key)
-    store._connection.execute("UPDATE uploads SET at = 1700000000.0625")
+    await recorded(journal, entries[0], "uploaded", trace_id="ti_1", attempts=2)
+    await recorded(journal, entries[1], "recovered")
+    await recorded(journal, entries[2], "failed", trace_id="ti_2", attempts=1)
+    await recorded(journal, entries[3], "pending")
+    await recorded(journal, entries[4], "unknown")
+
+
+async def set_clock(journal: Journal, place: str) -> None:
+    """Have all of a journal's records be of one time."""
+    if journal.path is None:
+        async with await psycopg.AsyncConnection.connect(place, autocommit=True) as connection:
+            await connection.execute(
+                "UPDATE siliconflow_voice.uploads SET at = to_timestamp(1700000000.0625)"
+            )
+    else:
+        await file_of(journal).transact(
+            lambda store: store._connection.execute("UPDATE uploads SET at = 1700000000.0625")
+        )
 
 
 EXPECTED: list[dict[str, Any]] = [
@@ -49,7 +61,7 @@ EXPECTED: list[dict[str, Any]] = [
         "text": TEXT,
         "state": state,
         "uri": uri_of(entry(number)) if number < 2 else None,
-        "error": 'HTTP 400: "no".' if number == 2 else None,
+        "error": str(refused("ti_2")) if number == 2 else None,
         "trace_id": {0: "ti_1", 2: "ti_2"}.get(number),
         "attempts": {0: 2, 2: 1}.get(number, 0),
         "at": "2023-11-14T22:13:20.062+00:00",
@@ -59,9 +71,18 @@ EXPECTED: list[dict[str, Any]] = [
 
 
 @pytest.fixture
-async def journal(tmp_path: Path) -> AsyncIterator[Journal]:
+async def journal(place: str) -> AsyncIterator[Journal]:
+    async with Journal(place) as journal:
+        await fill(journal)
+        await set_clock(journal, place)
+        yield journal
+
+
+@pytest.fixture
+async def journal_file(tmp_path: Path) -> AsyncIterator[Journal]:
+    """One that is a file."""
     async with Journal(tmp_path / "voices.journal") as journal:
-        await file_of(journal).transact(fill)
+        await fill(journal)
         yield journal
 
 
@@ -164,11 +185,11 @@ async def test_another_format_is_refused(
 
 
 @pytest.mark.parametrize("name", ["voices.journal", "link"])
-async def test_the_journal_itself_is_not_replaced(journal: Journal, tmp_path: Path, name: str) -> None:
+async def test_the_journal_itself_is_not_replaced(journal_file: Journal, tmp_path: Path, name: str) -> None:
     (tmp_path / "link").symlink_to("voices.journal")
     with pytest.raises(ConfigurationError, match=f"{name} would overwrite the journal; export to"):
-        await journal.export(tmp_path / name, format="csv")
-    assert sum((await journal.counts()).values()) == 5
+        await journal_file.export(tmp_path / name, format="csv")
+    assert sum((await journal_file.counts()).values()) == 5
 
 
 async def test_the_journal_is_not_replaced_by_a_part_either(tmp_path: Path) -> None:
@@ -210,7 +231,7 @@ async def test_one_that_fails_midway_leaves_the_old_file_and_nothing_else(
 
 
 async def test_so_does_one_whose_journal_fails(
-    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    journal_file: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(journal_module, "_PAGE", 2)
     (tmp_path / "voices.csv").write_text("old")
@@ -225,16 +246,16 @@ async def test_so_does_one_whose_journal_fails(
 
     monkeypatch.setattr(Store, "page", fail_later)
     with pytest.raises(JournalError, match="was deleted during the run"):
-        await journal.export(tmp_path / "voices.csv")
+        await journal_file.export(tmp_path / "voices.csv")
     assert ((tmp_path / "voices.csv").read_text(), others_in(tmp_path)) == ("old", {"voices.csv"})
 
 
-async def test_so_does_one_that_is_cancelled(journal: Journal, tmp_path: Path) -> None:
+async def test_so_does_one_that_is_cancelled(journal_file: Journal, tmp_path: Path) -> None:
     (tmp_path / "voices.csv").write_text("old")
     blocker = Blocker()
-    blocked = asyncio.create_task(file_of(journal).transact(blocker))
+    blocked = asyncio.create_task(file_of(journal_file).transact(blocker))
     await blocker.reached.wait()
-    export = asyncio.create_task(journal.export(tmp_path / "voices.csv"))
+    export = asyncio.create_task(journal_file.export(tmp_path / "voices.csv"))
     await until(lambda: others_in(tmp_path) == {"voices.csv", "voices.csv.part"})
     export.cancel()
     await asyncio.wait([export])

@@ -1,48 +1,38 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from support.bulk import item, statuses_of
-from support.journals import entry, file_of, uri_of
+from support.journals import entry, recorded
 
 from siliconflow_voice import Journal, VoiceClient
 from siliconflow_voice.bulk import journal as journal_module
-from siliconflow_voice.bulk.store import Entry, Store
+from siliconflow_voice.bulk.store import Entry
 from siliconflow_voice.emulator import Emulator
 
 
-async def replaced(path: Path, *entries: Entry) -> list[tuple[int, int]]:
+async def replaced(place: str, *entries: Entry) -> list[tuple[int, int]]:
     """Upload these, one after the other; return which of them is superseded, and by which."""
-    uris = {f"speech:x:emulated:{number}": number for number in range(len(entries))}
-
-    def fill(store: Store) -> None:
-        for (uri, number), upload in zip(uris.items(), entries, strict=True):
-            store.intend(upload)
-            store.done(upload.key, "uploaded", uri)
-            store._connection.execute("UPDATE uploads SET at = ? WHERE uri = ?", (1000.0 + number, uri))
-
-    async with Journal(path) as journal:
-        await file_of(journal).transact(fill)
-        return [(uris[old["uri"]], uris[old["superseded_by"]]) async for old in journal.superseded()]
+    async with Journal(place) as journal:
+        for number, upload in enumerate(entries):
+            await recorded(journal, upload, "uploaded", uri=f"speech:x:emulated:{number}")
+        numbers = {f"speech:x:emulated:{number}": number for number in range(len(entries))}
+        return [(numbers[old["uri"]], numbers[old["superseded_by"]]) async for old in journal.superseded()]
 
 
-async def test_nothing_is_superseded_where_nothing_was_changed(tmp_path: Path) -> None:
-    assert await replaced(tmp_path / "j", *[entry(number) for number in range(4)]) == []
+async def test_nothing_is_superseded_where_nothing_was_changed(place: str) -> None:
+    assert await replaced(place, *[entry(number) for number in range(4)]) == []
 
 
 @pytest.mark.parametrize(
     "changes", [{"text": "corrected"}, {"sha256": "f" * 64}, {"text": "corrected", "audio": "other.mp3"}]
 )
-async def test_a_later_voice_of_the_name_supersedes_those_before(
-    tmp_path: Path, changes: dict[str, str]
-) -> None:
+async def test_a_later_voice_of_the_name_supersedes_those_before(place: str, changes: dict[str, str]) -> None:
     versions = [entry(0), entry(1), entry(0, **changes), entry(0, text="corrected again")]
-    assert await replaced(tmp_path / "j", *versions) == [(0, 3), (2, 3)]
+    assert await replaced(place, *versions) == [(0, 3), (2, 3)]
 
 
-async def test_so_does_one_of_the_recording_with_another_text(tmp_path: Path) -> None:
-    assert await replaced(tmp_path / "j", entry(0), entry(0, text="corrected", custom_name="b")) == [(0, 1)]
+async def test_so_does_one_of_the_recording_with_another_text(place: str) -> None:
+    assert await replaced(place, entry(0), entry(0, text="corrected", custom_name="b")) == [(0, 1)]
 
 
 @pytest.mark.parametrize(
@@ -54,32 +44,26 @@ async def test_so_does_one_of_the_recording_with_another_text(tmp_path: Path) ->
         {"custom_name": "b", "text": "another", "audio": "other.mp3"},
     ],
 )
-async def test_another_voice_does_not(tmp_path: Path, changes: dict[str, str]) -> None:
-    assert await replaced(tmp_path / "j", entry(0), entry(0, **changes)) == []
+async def test_another_voice_does_not(place: str, changes: dict[str, str]) -> None:
+    assert await replaced(place, entry(0), entry(0, **changes)) == []
 
 
-async def test_what_has_no_voice_neither_is_nor_supersedes(tmp_path: Path) -> None:
-    def fill(store: Store) -> None:
-        store.intend(entry(0))
-        store.done(entry(0).key, "uploaded", uri_of(entry(0)))
-        store.intend(entry(0, text="corrected"))
-        store.failed(entry(0, text="corrected again"), "failed", "No.")
-
-    async with Journal(tmp_path / "j") as journal:
-        await file_of(journal).transact(fill)
+async def test_what_has_no_voice_neither_is_nor_supersedes(place: str) -> None:
+    async with Journal(place) as journal:
+        await recorded(journal, entry(0), "uploaded")
+        await recorded(journal, entry(0, text="corrected"), "unknown")
+        await recorded(journal, entry(0, text="corrected again"), "failed")
         assert [old async for old in journal.superseded()] == []
 
 
-async def test_they_come_in_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_they_come_in_pages(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal_module, "_PAGE", 2)
     versions = [entry(0, text=str(number)) for number in range(6)]
-    assert await replaced(tmp_path / "j", *versions) == [(number, 5) for number in range(5)]
+    assert await replaced(place, *versions) == [(number, 5) for number in range(5)]
 
 
-async def test_they_can_be_deleted_and_forgotten(
-    client: VoiceClient, emulator: Emulator, tmp_path: Path
-) -> None:
-    async with Journal(tmp_path / "voices.journal") as journal:
+async def test_they_can_be_deleted_and_forgotten(client: VoiceClient, emulator: Emulator, place: str) -> None:
+    async with Journal(place) as journal:
         for text in ("wrong", "right"):
             assert await statuses_of(client, [item(text=text)], journal=journal) == ["uploaded"]
         records = {record["uri"]: record async for record in journal.records()}

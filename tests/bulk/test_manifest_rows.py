@@ -87,8 +87,8 @@ async def test_a_line_that_is_no_json_says_why(tmp_path: Path, line: str, reason
         ({"text": "a\0b"}, "text: has a NUL character"),
         ({"audio": "\udcff"}, "audio: has a lone surrogate, which UTF-8 can't carry"),
         ({"text": "\ud800"}, "text: has a lone surrogate, which UTF-8 can't carry"),
-        ({"audio": "https://example.com/a.mp3"}, "audio: is a URL: download it first, and put"),
-        ({"audio": "HTTP://example.com/a.mp3"}, "audio: is a URL: download it first, and put"),
+        ({"audio": "https://example.com/a.mp3"}, "audio: is a URL: allow its host with --allow-host"),
+        ({"audio": "HTTP://example.com/a.mp3"}, "audio: is a URL: allow its host with --allow-host"),
         ({"audio": "data:audio/mpeg;base64,SUQz"}, "audio: is a URL: download it first, and put"),
     ],
 )

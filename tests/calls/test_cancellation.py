@@ -92,7 +92,7 @@ async def test_cancelling_at_any_moment_leaves_nothing_behind(tmp_path: Path, en
             assert steps < FAR_PAST_THE_END - 1
         assert open_files_in(tmp_path) == []
     gc.collect()
-    assert (gate.in_flight, len(gate._waiting)) == (0, 0)
+    assert (gate.in_flight, gate.waiting) == (0, 0)
     assert len(asyncio.all_tasks()) <= tasks_before
 
 

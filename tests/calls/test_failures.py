@@ -58,6 +58,8 @@ EXAMPLES: dict[str, list[SiliconFlowError]] = {
         errors.SourceChangedError("shrank"),
         errors.AmbiguousUploadError("lost"),
         errors.JournalError("locked"),
+        errors.ThrottleError("away"),
+        errors.FleetError("away"),
         SiliconFlowError("no"),
     ],
 }

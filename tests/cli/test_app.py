@@ -153,3 +153,20 @@ async def test_without_the_extra_a_process_says_so_in_one_line(library: str) -> 
     assert (ended.status, ended.out, len(ended.err.splitlines())) == (2, "", 1)
     assert ended.err.startswith(f"siliconflow-voice needs {library}")
     assert ended.err.endswith("; run: python -m pip install 'siliconflow-voice[cli]'\n")
+
+
+async def test_a_command_whose_extra_is_missing_says_what_to_install(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cause: ModuleNotFoundError | None = ModuleNotFoundError("no", name="procrastinate")
+
+    class Lacking:
+        def parse_args(self, *_: object, **__: object) -> None:
+            raise ImportError("no fleet") from cause
+
+    monkeypatch.setattr(app, "app", Lacking())
+    assert await app.execute(["fleet", "status"]) == 2
+    assert "needs procrastinate: install siliconflow-voice[fleet]" in capsys.readouterr().err
+    cause = None
+    with pytest.raises(ImportError, match="no fleet"):  # a mistake of our own
+        await app.execute(["fleet", "status"])

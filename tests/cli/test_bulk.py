@@ -6,9 +6,14 @@ from typing import Any
 
 import pytest
 from support.hurried_time import hurried_time
+from support.manifests import csv_file
+from support.raw_server import raw_server
+from support.recordings import SPEECH
+from support.storage import serving
 from support.terminal import bulk, expected, files, json_lines, names, table, voices
 
 from siliconflow_voice import Journal
+from siliconflow_voice.cli.app import execute
 from siliconflow_voice.emulator import Emulator, Fault
 
 Captured = pytest.CaptureFixture[str]
@@ -277,3 +282,30 @@ async def test_the_journal_can_be_exported(tmp_path: Path, emulator: Emulator, a
     await bulk(voices(tmp_path, 3))
     async with Journal(tmp_path / "voices.journal") as journal:
         assert (await journal.counts())["uploaded"] == 3
+
+
+async def test_recordings_are_fetched_from_hosts_that_are_allowed(
+    tmp_path: Path, emulator: Emulator, address: str, capsys: Captured
+) -> None:
+    async with raw_server(serving(SPEECH)) as server:
+        there = f"http://127.0.0.1:{server.port}/a.mp3?sig=secret"
+        manifest = csv_file(tmp_path, f"{there},one,t", "https://b.example/a.mp3?sig=secret,two,t")
+        assert await bulk(manifest) == 1
+        assert (names(emulator), server.exchanges) == ([], [])
+        assert "audio: is a URL: allow its host with --allow-host" in capsys.readouterr().out
+        options = [f"--allow-host=127.0.0.1:{server.port}", "--allow-host=c.example", "--allow-scheme=http"]
+        results, report = tmp_path / "results.csv", tmp_path / "report.html"
+        options += ["--allow-private", f"--results={results}", f"--report={report}"]
+        assert await execute(["bulk", *options, str(manifest)]) == 1
+    captured = capsys.readouterr()
+    assert names(emulator) == ["one"]
+    assert "https://b.example/a.mp3: its scheme is not allowed; " in captured.out
+    shown = captured.out + captured.err + results.read_text("utf-8") + report.read_text("utf-8")
+    assert "secret" not in shown
+    # What is run again needs all of it.
+    assert table(tmp_path / "voices.failures.csv")[0]["audio"] == "https://b.example/a.mp3?sig=secret"
+
+
+async def test_a_host_that_is_none_is_bad_usage(tmp_path: Path, address: str, capsys: Captured) -> None:
+    assert await bulk(voices(tmp_path), allow_host="https://a.example") == 2
+    assert "RemoteAudio.hosts must hold hosts such as example.com" in capsys.readouterr().err

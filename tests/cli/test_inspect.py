@@ -76,7 +76,9 @@ async def test_what_can_not_be_read_is_refused_and_the_others_are_shown(
     assert await execute(["inspect", str(missing), "https://example.com/a.mp3", good]) == 1
     out = capsys.readouterr().out.splitlines()
     assert out[0].endswith("missing\\n.mp3 can't be read: no such file or directory")
-    assert out[1].startswith("Refused: the address https:/example.com/a.mp3, not a path: download it")
+    assert out[1].startswith(
+        "Refused: the address https:/example.com/a.mp3, not a path: pass AudioSource.url(…)"
+    )
     assert out[2] == f"{good}: wav, 256.0 kB, 8.00 s"
 
 

@@ -43,7 +43,10 @@ async def test_the_output_of_a_process_is_read(data: bytes, tmp_path: Path) -> N
         ("data:audio/mpeg;base64," + base64.b64encode(TEN).decode(), "a data URI of 212,"),
         ("data:audio/wav;base64,UklGRg==", "decode the base64 behind its comma, and pass the bytes"),
         (base64.b64encode(TEN).decode(), "not a path"),
-        ("https://example.com/a.mp3?X-Amz-Signature=secret", "download it, and pass the bytes or the path"),
+        (
+            "https://example.com/a.mp3?X-Amz-Signature=secret",
+            "pass AudioSource.url(…), which fetches it, or download it",
+        ),
         (b"https://example.com/a.mp3", "is an address as text, not audio"),
         (b"data:audio/mpeg;base64,//uQxAAA", "is a data URI as text, not audio"),
         (["a.mp3"], "expected a path, bytes"),

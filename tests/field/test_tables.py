@@ -63,7 +63,7 @@ async def rows_of(manifest: Manifest | Path) -> list[tuple[int, str, str, str]]:
     """Read the good rows: where each is, and what its recording, its name and its text are."""
     manifest = Manifest(manifest) if isinstance(manifest, Path) else manifest
     assert await refusals(manifest) == []
-    folder = f"{manifest._root}{os.sep}"
+    folder = f"{manifest.recordings.root}{os.sep}"
     return [
         (upload.line, getattr(upload.audio, "filename").removeprefix(folder), upload.custom_name, upload.text)  # noqa: B009 - some have none
         for upload in await uploads(manifest)

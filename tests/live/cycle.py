@@ -1,4 +1,4 @@
-"""The whole cycle of a voice, on the wire: upload, list, speak, transcribe, delete; and what it is answered."""
+"""The whole cycle of a voice, on the wire, and how each of its requests is answered."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ class _Cycle:
     session: aiohttp.ClientSession
     base_url: str
     steps: dict[str, Any] = field(factory=dict[str, Any])
+    made: list[str] = field(factory=list[str])
+    """The uris of its uploads."""
 
     async def step(
         self, name: str, method: str, path: str, *, audio: str | None = None, **options: Any
@@ -55,7 +57,7 @@ class _Cycle:
 
 
 async def record(base_url: str, api_key: str) -> dict[str, Any]:
-    """Go through the cycle; delete the voices that it made, also if it fails; return what each step was answered."""
+    """Go through the cycle, and return how each step was answered; what it made is always deleted."""
     timeout = aiohttp.ClientTimeout(total=_STEP_SECONDS)
     headers = {"Authorization": f"Bearer {api_key}"}
     name = f"live-check-{secrets.token_hex(8)}"
@@ -75,13 +77,16 @@ async def _live(cycle: _Cycle, name: str) -> None:
         await cycle.step(f"models {kind}", "GET", "/models", params={"sub_type": kind})
     form = _form(fields, recording)
     uploaded = await cycle.step("upload as multipart", "POST", "/uploads/audio/voice", data=form)
+    cycle.made.extend(_uri(uploaded))
     uri = f"data:audio/mpeg;base64,{base64.b64encode(recording).decode()}"
-    await cycle.step("upload as base64", "POST", "/uploads/audio/voice", json={**fields, "audio": uri})
+    body = {**fields, "audio": uri}
+    again = await cycle.step("upload as base64", "POST", "/uploads/audio/voice", json=body)
+    cycle.made.extend(_uri(again))
     await cycle.step(
         "upload without a text", "POST", "/uploads/audio/voice", data=_form({"model": COSY}, recording)
     )
     await cycle.step("list", "GET", "/audio/voice/list")
-    voice = _read(uploaded, lambda document: document["uri"]) or f"{COSY}:anna"
+    voice = cycle.made[0] if cycle.made else f"{COSY}:anna"
     for format_, rate in RATES.items():
         order = {
             "model": COSY,
@@ -100,13 +105,17 @@ async def _live(cycle: _Cycle, name: str) -> None:
 
 
 async def _delete(cycle: _Cycle, name: str) -> None:
-    """Delete what has the cycle's own name, which is found in the list: an upload's answer may have been lost."""
+    """Delete what the cycle made: by the answers, which a list may lag behind, and by its name in the list."""
     listed = await cycle.step("list before the deletions", "GET", "/audio/voice/list")
     uris = _read(listed, lambda document: _uris(document, name)) or []
-    for number, uri in enumerate(uris, 1):
+    for number, uri in enumerate(dict.fromkeys([*cycle.made, *uris]), 1):
         await cycle.step(f"delete {number}", "POST", "/audio/voice/deletions", json={"uri": uri})
     await cycle.step("delete once more", "POST", "/audio/voice/deletions", json={"uri": f"speech:{name}:a:b"})
     await cycle.step("list at the end", "GET", "/audio/voice/list")
+
+
+def _uri(body: bytes) -> list[str]:
+    return _read(body, lambda document: [document["uri"]]) or []
 
 
 def _uris(document: dict[str, Any], name: str) -> list[str]:

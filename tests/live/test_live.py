@@ -119,3 +119,10 @@ async def test_it_runs_as_a_script(emulator: Emulator, tmp_path: Path) -> None:
     out, _ = await process.communicate()
     assert process.returncode == 0
     assert out.decode().strip().startswith("0 differences between the service and the emulator")
+
+
+async def test_what_the_list_does_not_show_yet_is_deleted_too() -> None:
+    late = Fault.return_status(200, body='{"result": []}', endpoint="list", times=None)
+    async with Emulator(faults=[late]) as lagging:
+        await record(lagging.base_url, "sk-test")
+        assert lagging.voices == []

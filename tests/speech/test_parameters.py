@@ -54,6 +54,10 @@ REFUSED: list[tuple[dict[str, Any], tuple[str, str, str]]] = [
         ("references", "combination", "can't be passed together with voice: pass one of them"),
     ),
     (
+        {"voice": None, "references": 5},
+        ("references", "type", "expected a list of Reference(audio, text), not int"),
+    ),
+    (
         {"voice": None, "references": ["a"]},
         ("references[0]", "type", "expected Reference(audio, text), not str"),
     ),
@@ -153,6 +157,14 @@ async def test_limits_are_inclusive(client: VoiceClient) -> None:
         fields = fields_of(client, **options)
         assert {name: fields[name] for name in options} == options
     assert fields_of(client, "a" * 128_000, model=MOSS, max_tokens=32_768)["max_tokens"] == 32_768
+
+
+@pytest.mark.parametrize(("references", "count"), [(None, 0), ([], 0), (Reference(b"", "a"), 1)])
+async def test_a_single_reference_and_none_are_taken(
+    client: VoiceClient, references: Any, count: int
+) -> None:
+    speech = client.stream_speech("hello", voice=None if count else "anna", references=references)
+    assert len(speech._parameters.references) == count
 
 
 async def test_there_is_no_voice_where_there_are_references(client: VoiceClient) -> None:

@@ -604,6 +604,34 @@ async def test_the_throttle_counts_the_texts_bytes_and_learns_by_itself(emulator
     assert gates["FunAudioLLM/CosyVoice2-0.5B"] == len(TEXT)
 
 
+async def test_no_more_streams_are_open_at_once_than_requests_may_be(emulator: Emulator) -> None:
+    async with speaking(emulator.base_url, throttle=Throttle(max_concurrency=1)) as client:
+
+        async def speak() -> bytes:
+            async with client.stream_speech(HELLO, voice="anna") as speech:
+                return await speech.read()
+
+        async with client.stream_speech(HELLO, voice="anna") as speech:
+            second = asyncio.create_task(speak())
+            await asyncio.sleep(0)
+            (gate,) = client.throttle.snapshot()
+            assert (gate.in_flight, gate.waiting, len(emulator.requests)) == (1, 1, 1)
+            assert client.throttle.expected_wait("FunAudioLLM/CosyVoice2-0.5B:speech") > 0
+            await speech.read()
+            # All of it has come: the next may speak, though the context is still open.
+            assert await second
+
+
+@virtual_time
+async def test_the_throttle_does_not_take_a_slow_consumer_for_a_slow_service() -> None:
+    async with Emulator(latency=1.0) as emulator, speaking(emulator.base_url) as client:
+        async with client.stream_speech(HELLO, voice="anna") as speech:
+            await asyncio.sleep(1_000)
+            await speech.read()
+        gate = client.throttle.gate(client.base_url, "FunAudioLLM/CosyVoice2-0.5B:speech")
+        assert gate.limiter.requests.traffic.latency == 1.0
+
+
 async def test_an_overloaded_service_is_asked_as_often_as_allowed(emulator: Emulator) -> None:
     emulator.add_fault(Fault.return_status(503, times=None, endpoint="speech"))
     async with speaking(emulator.base_url, retry=RetryPolicy.none()) as client:

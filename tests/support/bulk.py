@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
-from siliconflow_voice import UploadOutcome, VoiceClient, VoiceUpload, upload_many
-from siliconflow_voice.emulator import Emulator
+import pytest
+
+from siliconflow_voice import Journal, UploadOutcome, VoiceClient, VoiceUpload, upload_many
+from siliconflow_voice.emulator import Emulator, Fault
 from support.recordings import SPEECH, TEXT
 
 
@@ -54,3 +57,27 @@ async def until(holds: Callable[[], bool]) -> None:
     """Let the others go on until something is so."""
     while not holds():  # noqa: ASYNC110 - the emulator tells nobody of what comes in
         await asyncio.sleep(0)
+
+
+async def counts(place: str | Path) -> dict[str, int]:
+    async with Journal(place) as journal:
+        return await journal.counts()
+
+
+async def left_open(
+    client: VoiceClient, emulator: Emulator, place: str | Path, *uploads: VoiceUpload
+) -> None:
+    """Have uploads stored whose answers nobody hears any more, since their run is ended."""
+    before = len(emulator.voices)
+    emulator.add_fault(Fault.delay(3600, times=None))
+
+    async def run() -> None:
+        async for _ in upload_many(client, uploads, journal=place, settle=0):
+            raise AssertionError
+
+    task = asyncio.create_task(run())
+    await until(lambda: len(emulator.voices) == before + len(uploads))
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    emulator.clear_faults()

@@ -17,8 +17,11 @@ from typing import NoReturn
 from attrs import define, field
 
 from siliconflow_voice.bulk.journal import Journal
+from siliconflow_voice.bulk.postgres import PostgresJournal
 from siliconflow_voice.bulk.sqlite import SQLiteJournal
 from siliconflow_voice.bulk.store import Entry, LastRun, Record, Store
+from siliconflow_voice.errors import BadRequestError
+from siliconflow_voice.models import Attempt, Voice
 from siliconflow_voice.uploads.values import DEFAULT_MODEL
 from support.recordings import TEXT
 
@@ -179,9 +182,53 @@ async def writing(path: Path) -> AsyncGenerator[SQLiteJournal, None]:
 
 
 def file_of(journal: Journal) -> SQLiteJournal:
-    """Return what an open journal does its work with."""
-    assert journal._opened is not None
-    return journal._opened
+    """Return what an open journal in a file does its work with."""
+    opened: object = journal._opened
+    assert isinstance(opened, SQLiteJournal)
+    return opened
+
+
+async def recorded(
+    journal: Journal,
+    upload: Entry,
+    state: str,
+    *,
+    uri: str | None = None,
+    trace_id: str | None = None,
+    attempts: int = 0,
+) -> None:
+    """Put an upload into an open journal of either kind, as runs do."""
+    opened: object = journal._opened
+    assert isinstance(opened, SQLiteJournal | PostgresJournal)
+    if isinstance(opened, PostgresJournal):
+        await opened.claim(upload, 0.0)
+    if state != "pending":
+        await opened.intend(upload)
+    elif isinstance(opened, SQLiteJournal):
+        await opened.intend(upload)
+        await opened.transact(lambda store: absent(store, upload.key))
+    history = tuple(Attempt(number, 0.0, 0.0) for number in range(1, attempts + 1))
+    if state in {"uploaded", "recovered"}:
+        recovered = state == "recovered"
+        voice = Voice(
+            uri or uri_of(upload),
+            upload.model,
+            upload.custom_name,
+            upload.text,
+            recovered,
+            history,
+            trace_id,
+        )
+        await opened.done(upload, voice)
+    if state == "failed":
+        error = refused(trace_id)
+        error.attempts = history
+        await opened.failed(upload, error)
+
+
+def refused(trace_id: str | None) -> BadRequestError:
+    """Make the error of an upload that failed."""
+    return BadRequestError('"no"', status=400, trace_id=trace_id)
 
 
 def intend(number: int) -> Callable[[Store], None]:
