@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import tempfile
 from pathlib import Path
 
 from siliconflow_voice.emulator import Emulator
 
-_FOLDER = Path(__file__).parent
+_FOLDER = Path(__file__).resolve().parent
 _DESCRIPTION = _FOLDER.parents[1] / "docs" / "openapi.yaml"
 
 
@@ -20,7 +21,12 @@ async def check(*options: str) -> int:
         async with Emulator() as emulator:
             run = ["run", str(_DESCRIPTION), "--url", emulator.base_url, "--no-color", *options]
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "schemathesis.cli", *configured, *run, cwd=folder
+                *(sys.executable, "-m", "schemathesis.cli", *configured, *run),
+                cwd=folder,
+                env={
+                    **os.environ,
+                    "PYTHONPATH": os.pathsep.join([str(_FOLDER.parent), *sys.path]),
+                },  # for the hooks
             )
             return await process.wait()
 

@@ -105,7 +105,7 @@ async def _live(cycle: _Cycle, name: str) -> None:
 
 
 async def _delete(cycle: _Cycle, name: str) -> None:
-    """Delete what the cycle made: by the answers, which a list may lag behind, and by its name in the list."""
+    """Delete what the cycle made: by the answers, and by its name in the list."""
     listed = await cycle.step("list before the deletions", "GET", "/audio/voice/list")
     uris = _read(listed, lambda document: _uris(document, name)) or []
     for number, uri in enumerate(dict.fromkeys([*cycle.made, *uris]), 1):
