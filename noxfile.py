@@ -15,6 +15,7 @@ DEPENDENCIES: list[str] = [
     *PYPROJECT["project"]["dependencies"],
     *PYPROJECT["project"]["optional-dependencies"]["cli"],
     *PYPROJECT["project"]["optional-dependencies"]["fleet"],
+    *PYPROJECT["project"]["optional-dependencies"]["prepare"],
 ]
 
 nox.needs_version = ">=2025.2.9"

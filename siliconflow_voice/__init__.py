@@ -12,6 +12,8 @@ from siliconflow_voice.api.speaking import ModelKind
 from siliconflow_voice.audio.checks import AudioLimits
 from siliconflow_voice.audio.formats import AudioFacts
 from siliconflow_voice.audio.inspection import inspect_audio
+from siliconflow_voice.audio.preparation.prepare import prepare
+from siliconflow_voice.audio.preparation.values import PreparationReport, PreparedAudio, PreparedFormat
 from siliconflow_voice.audio.remote.policy import RemoteAudio
 from siliconflow_voice.audio.source import Audio, AudioSource
 from siliconflow_voice.calls.draining import Drained
@@ -113,6 +115,9 @@ __all__ = [
     "OverloadedError",
     "PayloadTooLargeError",
     "PermissionDeniedError",
+    "PreparationReport",
+    "PreparedAudio",
+    "PreparedFormat",
     "QueueEvent",
     "QuotaExhaustedError",
     "RateLimitError",
@@ -141,6 +146,7 @@ __all__ = [
     "WaitEvent",
     "check_upload",
     "inspect_audio",
+    "prepare",
     "upload_many",
 ]
 

@@ -132,8 +132,9 @@ class InvalidUploadError(SiliconFlowError, ValueError):
     Attributes:
         field: The argument at fault: ``audio``, ``custom_name``, ``text``, ``model``, ``speed`` …
         rule: The rule that it breaks, as a word that stays: ``empty``, ``too_large``, ``too_long``,
-            ``format``, ``source``, ``address``, ``host``, ``media_type``, ``name``, ``text``, ``type``,
-            ``choice``, ``range``, ``required``, ``combination`` …; or empty.
+            ``format``, ``source``, ``address``, ``host``, ``media_type``, ``no_speech``, ``too_short``,
+            ``cut``, ``name``, ``text``, ``type``, ``choice``, ``range``, ``required``, ``combination`` …; or
+            empty.
         reason: What is wrong with it; ``message`` has both.
     """
 

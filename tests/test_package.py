@@ -48,6 +48,7 @@ LEVELS = {unit: level for level, units in enumerate(LAYERS) for unit in units}
 MAY_IMPORT = {
     # Recordings are fetched below `transport`, where nothing can know the key.
     "aiohttp": {"transport", "client", "emulator", "audio.remote.web"},
+    "av": {"audio.preparation.decoding", "audio.preparation.rendering"},
     "tenacity": {"calls.retry"},
     "procrastinate": {"fleet"},
     "psycopg": {"database", "fleet"},

@@ -34,6 +34,8 @@ from siliconflow_voice import (
     ModelKind,
     OutcomeEvent,
     OverloadedError,
+    PreparationReport,
+    PreparedAudio,
     QueueEvent,
     QuotaExhaustedError,
     RateLimitError,
@@ -55,9 +57,20 @@ from siliconflow_voice import (
     VoiceUpload,
     WaitEvent,
     check_upload,
+    prepare,
     upload_many,
 )
 from siliconflow_voice.emulator import Emulator, Fault, Quota, RequestRecord, StoredVoice
+
+
+async def what_is_prepared_is_audio(client: VoiceClient) -> None:
+    prepared = await prepare("interview.m4a", format="wav", seconds=(6, 9), whole=9, loudness=-20, peak=-2)
+    assert_type(prepared, PreparedAudio)
+    assert_type(prepared.report, PreparationReport)
+    assert_type(prepared.report.loudness_after, float | None)
+    assert_type(prepared.format, Literal["mp3", "wav"])
+    await prepared.save(Path("guest.wav"))
+    await client.upload_voice(prepared.says("Hello"), custom_name="guest", text="Hello")
 
 
 async def a_client_needs_nothing_but_its_environment() -> None:

@@ -6,8 +6,8 @@ import io
 import os
 import stat
 import threading
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Generator
+from contextlib import aclosing, contextmanager
 from functools import partial
 from typing import BinaryIO, TypeAlias, cast
 
@@ -88,6 +88,20 @@ class PathReading(Reading):
 
     async def close(self) -> None:
         self._let_go()
+
+    @contextmanager
+    def opened(self) -> Generator[BinaryIO, None, None]:
+        """Open the file to read it at will, in a thread; it must be the same at the end.
+
+        Raises:
+            AudioSourceError: It can't be opened, or has changed.
+        """
+        with reading_errors(self._name):
+            file = os.fdopen(self._open(), "rb")
+        with file:
+            yield file
+            with reading_errors(self._name):
+                self._check(file)
 
     def _let_go(self) -> None:
         held, self._held = self._held, None

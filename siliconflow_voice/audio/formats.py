@@ -14,7 +14,7 @@ from siliconflow_voice.audio.detection import detect
 from siliconflow_voice.audio.length import Length
 from siliconflow_voice.audio.window import View, Window
 
-__all__ = ["AudioFacts", "Opener", "facts_of", "facts_of_beginning", "tells"]
+__all__ = ["AudioFacts", "Opener", "facts_of", "facts_of_beginning", "pcm_shape", "tells"]
 
 Opener: TypeAlias = Callable[[], BinaryIO]
 
@@ -116,8 +116,14 @@ def tells(head: bytes, content_type: str | None) -> bool:
     return found.format is not None and found.start < len(head)
 
 
-def _pcm_duration(content_type: str, size: int) -> float | None:
-    """Compute the seconds of 16-bit samples, if the type tells their rate: ``audio/pcm;rate=16000``."""
+def pcm_shape(content_type: str) -> tuple[int, int] | None:
+    """Return the rate and the channels of raw samples, if the type tells a rate: ``audio/pcm;rate=16000``."""
     parameters = {name.lower(): int(number) for name, number in _PCM_PARAMETER.findall(content_type)}
-    rate = parameters.get("rate", 0) * parameters.get("channels", 1)
-    return size / (rate * _PCM_BYTES_A_SAMPLE) if rate else None
+    rate, channels = parameters.get("rate", 0), parameters.get("channels", 1)
+    return (rate, channels) if rate and channels else None
+
+
+def _pcm_duration(content_type: str, size: int) -> float | None:
+    """Compute the seconds of 16-bit samples, if the type tells their rate."""
+    shape = pcm_shape(content_type)
+    return size / (shape[0] * shape[1] * _PCM_BYTES_A_SAMPLE) if shape else None

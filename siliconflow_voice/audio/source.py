@@ -127,6 +127,13 @@ class AudioSource(ABC):
         declared = f", content_type={self.content_type!r}" if self.content_type else ""
         return f"{type(self).__name__}({self.filename!r}{declared})"
 
+    def check_text(self, text: str) -> None:  # noqa: B027 - most know nothing of what is spoken in them
+        """Refuse a text that is known not to be what is spoken.
+
+        Raises:
+            InvalidUploadError: Of ``text``.
+        """
+
     @abstractmethod
     def reading(self, pool: ReadPool) -> Reading:
         """Begin a call: what reads this source for all of the call's attempts."""

@@ -13,6 +13,7 @@ from siliconflow_voice.cli.bulk import bulk
 from siliconflow_voice.cli.exits import BAD_USAGE, BY_SIGNAL, STOPPED
 from siliconflow_voice.cli.inspect import inspect
 from siliconflow_voice.cli.journal import journal
+from siliconflow_voice.cli.prepare import prepare
 from siliconflow_voice.cli.serve import serve
 from siliconflow_voice.cli.terminal import open_closed_streams, print_error
 from siliconflow_voice.cli.wording import in_options
@@ -40,6 +41,7 @@ app.command(bulk)
 app.command(inspect)
 app.command(journal)
 app.command("siliconflow_voice.cli.fleet:fleet", name="fleet", help=_FLEET)  # imported when it is used
+app.command(prepare)
 app.command(serve)
 
 

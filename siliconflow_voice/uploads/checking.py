@@ -128,6 +128,7 @@ class Inspector:
             source = AudioSource.of(upload.audio)
             facts = await self._look_at(source, digest=digest)
             self._check_audio(facts, source.filename, problems)
+            source.check_text(upload.text)
         self.check_texts(upload, problems)
         return facts
 

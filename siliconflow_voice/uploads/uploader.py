@@ -87,6 +87,7 @@ class Uploader:
         try:
             check_choice("encoding", upload.encoding, Encoding)
             check_texts(limits, custom_name=upload.custom_name, text=upload.text, model=upload.model)
+            source.check_text(upload.text)
             if limits is not None:
                 reading.largest = limits.max_bytes
             async with asyncio.timeout_at(until):
