@@ -131,14 +131,18 @@ def package(session: nox.Session) -> None:
 @nox.session(reuse_venv=False)
 @nox.parametrize("tools", [[], ["pytest-asyncio"], ["anyio"]], ids=["alone", "pytest-asyncio", "anyio"])
 def fresh(session: nox.Session, tools: list[str]) -> None:
-    """Run the first example of the page on testing as printed, with nothing but what it says installed."""
+    """Run two tests of the page on testing as printed, with nothing but what it says installed."""
     _install(session, dependencies=PYPROJECT["project"]["dependencies"])
     session.install("--quiet", "pytest", *tools)
     page = Path("docs", "howto", "testing.md").read_text("utf-8")
-    example = next(block for block in page.split("```python\n") if "siliconflow_emulator:" in block)
+    blocks = [block.partition("```")[0] for block in page.split("```python\n")]
+    examples = {
+        name: next(block for block in blocks if name in block) for name in ("_is_waited_for", "_is_cut_off")
+    }
     recording = Path("examples", "recordings", "patience-zh.mp3").read_bytes()
     folder = Path(session.create_tmp())
-    Path(folder, "test_example.py").write_text(example.partition("```")[0], "utf-8")
+    for name, example in examples.items():
+        Path(folder, f"test{name}.py").write_text(example, "utf-8")
     Path(folder, "conftest.py").write_text('pytest_plugins = ["siliconflow_voice.emulator.pytest_plugin"]\n')
     Path(folder, "pytest.ini").write_text("[pytest]\n")  # or pytest would find this project's settings
     Path(folder, "narrator.mp3").write_bytes(recording)
@@ -146,6 +150,14 @@ def fresh(session: nox.Session, tools: list[str]) -> None:
     with session.chdir(folder):
         for options in [["-o", f"asyncio_mode={mode}"] for mode in modes] or [[]]:
             session.run("pytest", "--quiet", *options, env=INSTALLED)
+
+
+@nox.session
+def contract(session: nox.Session) -> None:
+    """Check the emulator against docs/openapi.yaml with generated requests."""
+    _install(session, "contract", dependencies=PYPROJECT["project"]["dependencies"])
+    env = {"PYTHONPATH": "tests", "PYTHONSAFEPATH": "1"}
+    session.run("python", "-m", "contract", *session.posargs, env=env)
 
 
 @nox.session
@@ -158,6 +170,18 @@ def bench(session: nox.Session) -> None:
     session.run("python", "benchmarks/memory.py", env=env)
     session.run("python", "benchmarks/lag.py", env=env)
     session.run("python", "benchmarks/bulk.py", env=env)
+
+
+@nox.session
+def live(session: nox.Session) -> None:
+    """Record how the real service answers, with the key in SILICONFLOW_API_KEY, and compare the emulator."""
+    if not os.environ.get("SILICONFLOW_API_KEY"):
+        session.skip(
+            "SILICONFLOW_API_KEY is not set: set it to a key of SiliconFlow to record the real service"
+        )
+    _install(session, dependencies=PYPROJECT["project"]["dependencies"])
+    env = {"PYTHONPATH": "tests", "PYTHONSAFEPATH": "1"}
+    session.run("python", "-m", "live", *session.posargs, env=env)
 
 
 @nox.session

@@ -34,11 +34,12 @@ async def run(arguments: Sequence[str] | None, program: str) -> int:
 
 
 async def serve(emulator: Emulator) -> None:
-    """Print the emulator's address and serve until SIGINT or SIGTERM. For the main thread only."""
+    """Print the emulator's addresses and serve until SIGINT or SIGTERM. For the main thread only."""
     stop = asyncio.Event()
     with on_stop_signal(lambda _number: stop.set()):
         async with emulator:
             print(emulator.base_url, flush=True)  # noqa: T201 - scripts wait for this line
+            print(f"status page: {emulator.status_url}", file=sys.stderr)  # noqa: T201 - for people
             await stop.wait()
 
 

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
+    from siliconflow_voice.emulator.kept import KeptRecordings
     from siliconflow_voice.emulator.records import Endpoint
 
 __all__ = ["Account"]
@@ -61,6 +62,7 @@ class Account:
         list_key: str,
         delivery: Delivery,
         chance: random.Random,
+        kept: KeptRecordings | None,
     ) -> None:
         self.voices: list[StoredVoice] = []
         self._name = name
@@ -78,6 +80,7 @@ class Account:
         self._max_audio_bytes = max_audio_bytes
         self._list_key = list_key
         self._chance = chance
+        self._kept = kept
 
     @property
     def quota(self) -> Quota | None:
@@ -89,6 +92,14 @@ class Account:
         self._quota = quota
         for meter in (*self._meters.values(), *self._other_meters.values()):
             meter.quota = quota or Quota()
+
+    @property
+    def meters(self) -> dict[tuple[Endpoint, str], QuotaMeter]:
+        """What counts toward the quota, by endpoint and model; of speech and transcripts what came so far."""
+        uploads: dict[tuple[Endpoint, str], QuotaMeter] = {
+            ("upload", model): meter for model, meter in self._meters.items()
+        }
+        return uploads | self._other_meters
 
     def refusal(self, request: web.Request, endpoint: Endpoint) -> Answer | None:
         """Return the answer to a call that does not exist or has another key, or None."""
@@ -118,7 +129,9 @@ class Account:
                 return await self._delete(request)
 
     async def _upload(self, request: web.Request) -> Answer:
-        submission = await read_submission(request, max_audio_bytes=self._max_audio_bytes)
+        submission = await read_submission(
+            request, max_audio_bytes=self._max_audio_bytes, keep_audio=self._kept is not None
+        )
         if isinstance(submission, Answer):
             return submission
         # The quota is the model's, known only now. A request with other mistakes counts all the same.
@@ -142,6 +155,8 @@ class Account:
             size=upload.recording.size,
         )
         self.voices.append(voice)
+        if self._kept is not None and upload.recording.data is not None:
+            self._kept.keep(voice.sha256, upload.recording.data)
         return voice.uri
 
     def _list(self) -> Answer:

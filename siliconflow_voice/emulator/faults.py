@@ -270,6 +270,11 @@ class FaultPlan:
         return None
 
     @property
+    def met(self) -> tuple[tuple[Fault, int], ...]:
+        """Each fault, and how many requests have met it."""
+        return tuple((order.fault, order.met) for order in self._orders)
+
+    @property
     def unmet(self) -> tuple[Fault, ...]:
         """The faults that were met less often than their ``times``.
 

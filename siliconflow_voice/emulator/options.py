@@ -60,6 +60,7 @@ def emulator_of(arguments: Sequence[str] | None, program: str) -> Emulator:
         faults=options.faults,
         latency=options.latency,
         max_audio_bytes=int(options.max_audio_mb * 1_000_000),
+        status_page=True,
     )
 
 

@@ -75,9 +75,13 @@ class _Log:
         self.requests += 1
         self.tokens += tokens
 
-    def forget(self, now: float, window: float, phase: float, *, sliding: bool) -> None:
+    def open(self, now: float, phase: float) -> None:
         if self._opened is None:
             self._opened = now - phase
+
+    def forget(self, now: float, window: float, *, sliding: bool) -> None:
+        if self._opened is None:
+            return
         if now >= self._opened + window:
             # Not past `now`, where rounding might put it: this request belongs to the new window.
             self._opened = min(now, self._opened + window * ((now - self._opened) // window))
@@ -132,9 +136,18 @@ class QuotaMeter:
             return self._draw(now, tokens)
         return self._count(now, tokens, sliding=self.quota.kind == "sliding")
 
+    def used(self, now: float) -> tuple[float, float]:
+        """Return the requests and tokens that are counted now: of this window, or missing in the bucket."""
+        if self.quota.kind == "bucket":
+            self._refill(now)
+            return self._requests.drawn, self._tokens.drawn
+        self._log.forget(now, self.quota.window, sliding=self.quota.kind == "sliding")
+        return self._log.requests, self._log.tokens
+
     def _count(self, now: float, tokens: int, *, sliding: bool) -> str | None:
         quota, log = self.quota, self._log
-        log.forget(now, quota.window, quota.phase, sliding=sliding)
+        log.open(now, quota.phase)
+        log.forget(now, quota.window, sliding=sliding)
         hit: str | None = None
         if quota.requests is not None and log.requests >= quota.requests:
             hit = "RPM"
@@ -148,8 +161,7 @@ class QuotaMeter:
 
     def _draw(self, now: float, tokens: int) -> str | None:
         quota = self.quota
-        self._requests.refill(now, quota.requests, quota.window)
-        self._tokens.refill(now, quota.tokens, quota.window)
+        self._refill(now)
         burst = quota.burst or quota.requests
         hit: str | None = None
         if burst is not None and not self._requests.holds(1, burst):
@@ -163,3 +175,7 @@ class QuotaMeter:
             # The level may sink to minus burst, no further: a closed door opens again some day.
             self._requests.drawn = min(self._requests.drawn + 1, 2.0 * burst)
         return hit
+
+    def _refill(self, now: float) -> None:
+        self._requests.refill(now, self.quota.requests, self.quota.window)
+        self._tokens.refill(now, self.quota.tokens, self.quota.window)

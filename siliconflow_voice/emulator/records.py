@@ -13,7 +13,7 @@ Endpoint = Literal["upload", "list", "delete", "speech", "transcribe", "models",
 
 @frozen
 class StoredVoice:
-    """A stored voice. The audio itself is not kept, so that any number of voices fits in memory."""
+    """A stored voice. The audio is no part of it, so that any number of voices fits in memory."""
 
     uri: str
     model: str

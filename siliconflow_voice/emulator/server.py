@@ -29,8 +29,10 @@ from siliconflow_voice.emulator.faults import (
     TrickleAnswer,
     TruncateAnswer,
 )
+from siliconflow_voice.emulator.kept import KeptRecordings
 from siliconflow_voice.emulator.records import RequestRecord
 from siliconflow_voice.emulator.speaking import Delivery
+from siliconflow_voice.emulator.status import StatusPage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -85,9 +87,12 @@ class Emulator:
         delivery: How speech is sent.
         seed: The seed of everything random.
         ssl: Serve https with this context.
+        status_page: Show voices, quota, faults and the last requests at :attr:`status_url`, and keep up to
+            64 MB of recordings to be played there. It asks for no key, so ``host`` must be loopback.
 
     Raises:
-        ValueError: If ``latency`` is negative or not a range.
+        ValueError: If ``latency`` is negative or not a range, or ``status_page`` is set and ``host`` is not
+            loopback.
     """
 
     def __init__(
@@ -106,6 +111,7 @@ class Emulator:
         delivery: Delivery = Delivery(),
         seed: int = 0,
         ssl: SSLContext | None = None,
+        status_page: bool = False,
     ) -> None:
         self.requests: list[RequestRecord] = []
         """Every request, in the order of arrival."""
@@ -121,7 +127,10 @@ class Emulator:
         self._delivery = delivery
         # Or a web page could reach it by a name of its own, which it has lead to this machine.
         self._is_loopback = _names_loopback(host)
+        if status_page and not self._is_loopback:
+            raise ValueError(f"status_page needs a loopback host, got {host!r:.80}: it asks for no key")
         self._random = random.Random(seed)  # noqa: S311 - is to be repeatable, not secret
+        kept = KeptRecordings() if status_page else None
         self._account = Account(
             name=account,
             api_key=api_key,
@@ -131,9 +140,11 @@ class Emulator:
             list_key=list_key,
             delivery=delivery,
             chance=self._random,
+            kept=kept,
         )
         self._plan = FaultPlan(self._random)
         self._plan.extend(faults)
+        self._page = StatusPage(self._account, self._plan, kept) if kept is not None else None
         self._runner: web.AppRunner | None = None
         self._handlers: set[asyncio.Task[object]] = set()
         self._idle = wire.IdleConnections()
@@ -158,6 +169,17 @@ class Emulator:
             )
         host, port = self._runner.addresses[0][:2]
         return str(URL.build(scheme="https" if self._ssl else "http", host=host, port=port, path="/v1"))
+
+    @property
+    def status_url(self) -> str:
+        """The address of the status page, such as ``http://127.0.0.1:40123/``.
+
+        Raises:
+            RuntimeError: If the emulator is not running, or is without ``status_page``.
+        """
+        if self._page is None:
+            raise RuntimeError("the emulator has no status page: pass status_page=True")
+        return str(URL(self.base_url).with_path("/"))
 
     @property
     def voices(self) -> list[StoredVoice]:
@@ -232,9 +254,13 @@ class Emulator:
             return error_answer(421, 20015, "This host is not served: use a loopback address.").response(
                 "ti_0"
             )
+        if self._page is not None and (shown := self._page.answer(request)) is not None:
+            return shown
         endpoint = _ENDPOINTS.get((request.method, request.path), "unknown")
         record = RequestRecord(asyncio.get_running_loop().time(), endpoint)
         self.requests.append(record)
+        if self._page is not None:
+            self._page.note(request, record)
         self._idle.note_request(wire.transport_of(request))
         self.in_flight += 1
         self.peak_in_flight = max(self.peak_in_flight, self.in_flight)

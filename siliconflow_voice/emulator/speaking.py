@@ -137,14 +137,16 @@ def _check_model_and_input(order: SpeechOrder, models: Collection[str]) -> Answe
 
 def _check_who_speaks(fields: dict[str, Any], stage: Stage) -> Answer | None:
     voice, references = fields.get("voice"), fields.get("references")
+    if not isinstance(voice, str | None):
+        return error_answer(400, 20047, "Invalid voice")
+    if not isinstance(references, list | None):
+        return error_answer(400, 20015, "References must be a list.")
     if not voice and not references:
         return error_answer(400, 20052, "Voice or reference is required.")
     if voice and references:
         return error_answer(400, 20053, "Voice and references can't both be given.")
     if not references:
-        return _check_voice(_text(voice), stage)
-    if not isinstance(references, list):
-        return error_answer(400, 20015, "References must be a list.")
+        return _check_voice(voice or "", stage)
     return _check_references(references, stage)  # pyright: ignore[reportUnknownArgumentType] - JSON
 
 
@@ -186,10 +188,10 @@ def _check_reference(reference: Any, max_audio_bytes: int) -> Answer | None:
 
 
 def _check_sound(fields: dict[str, Any]) -> Answer | None:
-    format_, rate = fields.get("response_format", "mp3"), fields.get("sample_rate")
+    format_ = fields.get("response_format", "mp3")
     if not isinstance(format_, str) or format_ not in RATES:
         return error_answer(400, 20082, "The response format is not supported.")
-    if rate is not None and rate not in RATES[format_]:
+    if "sample_rate" in fields and fields["sample_rate"] not in RATES[format_]:
         return error_answer(400, 20015, f"The sample rate is not supported for {format_}.")
     if not _is_within(fields.get("speed", 1.0), 0.25, 4.0):
         return error_answer(400, 20061, "The speed must be from 0.25 to 4.")

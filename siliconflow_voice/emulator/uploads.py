@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 import pybase64
 from aiohttp import BodyPartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
-from attrs import frozen
+from attrs import field, frozen
 
 from siliconflow_voice.emulator.answers import Answer, error_answer
 
@@ -54,11 +54,13 @@ _BOTH_GIVEN = error_answer(400, 20053, "Send either file or audio, not both.")
 
 @frozen
 class Recording:
-    """The size and digest of the audio, which itself is not kept."""
+    """The size and digest of the audio."""
 
     size: int
     """Bytes."""
     sha256: str
+    data: bytes | None = field(default=None, repr=False)
+    """The audio itself, where it is to be kept."""
 
 
 @frozen
@@ -90,10 +92,13 @@ class Upload:
     recording: Recording
 
 
-async def read_submission(request: web.Request, *, max_audio_bytes: int) -> Submission | Answer:
+async def read_submission(
+    request: web.Request, *, max_audio_bytes: int, keep_audio: bool
+) -> Submission | Answer:
     """Read the body to its end.
 
-    A ``file`` part is hashed as it comes, in constant memory; the two forms with a data URI are read whole.
+    A ``file`` part is hashed as it comes, in constant memory unless its audio is to be kept; the two forms
+    with a data URI are read whole.
 
     Returns:
         The answer 400 with code 20015 if the body can't be understood.
@@ -106,7 +111,7 @@ async def read_submission(request: web.Request, *, max_audio_bytes: int) -> Subm
         case other:
             return error_answer(400, 20015, f"Content-Type {other} is not supported.")
     try:
-        return await reading(request, max_audio_bytes)
+        return await reading(request, max_audio_bytes, keep_audio=keep_audio)
     except MALFORMED as error:
         return error_answer(400, 20015, f"The body is malformed: {type(error).__name__}.")
 
@@ -134,17 +139,17 @@ def check_submission(submission: Submission, models: Collection[str]) -> Upload 
             return Upload(submission.model, custom_name, text, recording)
 
 
-async def _read_json(request: web.Request, max_audio_bytes: int) -> Submission:
+async def _read_json(request: web.Request, max_audio_bytes: int, *, keep_audio: bool) -> Submission:
     document: object = json.loads(await request.read())
     if not isinstance(document, dict):
         raise ValueError("not an object")  # noqa: TRY004 - malformed, like what json itself raises
     fields = cast("dict[str, object]", document)
     audio = fields.get("audio")
-    recording = None if audio is None else _decode(_text(audio), max_audio_bytes)
+    recording = None if audio is None else _decode(_text(audio), max_audio_bytes, keep=keep_audio)
     return Submission(fields, recording)
 
 
-async def _read_multipart(request: web.Request, max_audio_bytes: int) -> Submission:
+async def _read_multipart(request: web.Request, max_audio_bytes: int, *, keep_audio: bool) -> Submission:
     fields: dict[str, object] = {}
     file: Recording | Answer | None = None
     audio: Recording | Answer | None = None
@@ -158,11 +163,15 @@ async def _read_multipart(request: web.Request, max_audio_bytes: int) -> Submiss
             raise ValueError("multipart within multipart")  # noqa: TRY004 - likewise
         match part.name:
             case "file":
-                file = await _hash(part, max_audio_bytes)
+                file = await _hash(part, max_audio_bytes, keep=keep_audio)
             case "audio":
                 limit = max_audio_bytes * 4 // 3 + _DATA_URI_HEADER_BYTES
                 data = await _read(part, limit)
-                audio = _TOO_LARGE if len(data) > limit else _decode(data.decode(), max_audio_bytes)
+                audio = (
+                    _TOO_LARGE
+                    if len(data) > limit
+                    else _decode(data.decode(), max_audio_bytes, keep=keep_audio)
+                )
             case "model" | "customName" | "text":
                 data = await _read(part, _TEXT_FIELD_BYTES)
                 if len(data) > _TEXT_FIELD_BYTES:
@@ -180,12 +189,16 @@ def _charset(part: BodyPartReader) -> str:
     return charset
 
 
-async def _hash(part: BodyPartReader, max_audio_bytes: int) -> Recording | Answer:
-    digest, size = hashlib.sha256(), 0
+async def _hash(part: BodyPartReader, max_audio_bytes: int, *, keep: bool) -> Recording | Answer:
+    digest, size, data = hashlib.sha256(), 0, bytearray()
     while chunk := await part.read_chunk(CHUNK_BYTES):
         size += len(chunk)
         digest.update(chunk)
-    return _TOO_LARGE if size > max_audio_bytes else Recording(size, digest.hexdigest())
+        if keep and size <= max_audio_bytes:
+            data += chunk
+    if size > max_audio_bytes:
+        return _TOO_LARGE
+    return Recording(size, digest.hexdigest(), bytes(data) if keep else None)
 
 
 async def _read(part: BodyPartReader, limit: int) -> bytes:
@@ -196,7 +209,7 @@ async def _read(part: BodyPartReader, limit: int) -> bytes:
     return bytes(data)
 
 
-def _decode(audio: str, max_audio_bytes: int) -> Recording | Answer:
+def _decode(audio: str, max_audio_bytes: int, *, keep: bool) -> Recording | Answer:
     header, _, encoded = audio.partition(",")
     if not _DATA_URI_HEADER.fullmatch(header):
         return _NOT_BASE64
@@ -204,9 +217,9 @@ def _decode(audio: str, max_audio_bytes: int) -> Recording | Answer:
         data = pybase64.b64decode(encoded, validate=True)
     except ValueError:
         return _NOT_BASE64
-    return (
-        _TOO_LARGE if len(data) > max_audio_bytes else Recording(len(data), hashlib.sha256(data).hexdigest())
-    )
+    if len(data) > max_audio_bytes:
+        return _TOO_LARGE
+    return Recording(len(data), hashlib.sha256(data).hexdigest(), data if keep else None)
 
 
 def _text(value: object) -> str:

@@ -217,4 +217,4 @@ def test_it_serves_in_a_process_of_its_own_until_it_is_told_to_stop() -> None:
         process.terminate()
         _, errors = process.communicate(timeout=10)
     assert (answer.status_code, answer.json()["code"]) == (413, 20045)
-    assert (process.returncode, errors) == (0, "")
+    assert (process.returncode, errors) == (0, f"status page: {base_url.removesuffix('v1')}\n")

@@ -59,6 +59,61 @@ async def test_nothing(siliconflow_emulator):
     )
 
 
+MARKED = """
+import pytest
+
+async def status(emulator):
+    async with aiohttp.ClientSession(headers={"Authorization": "Bearer sk-test"}) as session:
+        async with session.get(emulator.base_url + "/models") as response:
+            return response.status
+
+pytestmark = pytest.mark.siliconflow_faults(Fault.return_status(502, endpoint="models"))
+"""
+
+
+def test_faults_can_be_marked_nearest_first_and_before_the_emulators_own(run: Run) -> None:
+    result = run(
+        MARKED
+        + """
+@pytest.mark.siliconflow_faults(Fault.return_status(504, endpoint="models"))
+async def test_models(siliconflow_emulator):
+    own = [Fault.return_status(503, endpoint="models")]
+    async with siliconflow_emulator(faults=own) as emulator, siliconflow_emulator() as other:
+        assert [await status(emulator) for _ in range(4)] == [504, 502, 503, 200]
+        assert await status(other) == 200
+"""
+    )
+    result.assert_outcomes(passed=1)
+
+
+def test_marked_faults_that_were_not_met_fail_the_test_with_and_without_an_emulator(run: Run) -> None:
+    result = run(
+        MARKED
+        + """
+async def test_nothing(siliconflow_emulator):
+    siliconflow_emulator()
+
+async def test_without(siliconflow_emulator):
+    pass
+"""
+    )
+    result.assert_outcomes(passed=2, errors=2)
+    result.stdout.fnmatch_lines(["no request met these faults: return_status(502) on models"] * 2)
+
+
+def test_what_is_not_a_fault_can_not_be_marked(run: Run) -> None:
+    result = run(
+        MARKED
+        + """
+@pytest.mark.siliconflow_faults("return-503")
+async def test_nothing(siliconflow_emulator):
+    pass
+"""
+    )
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*accepts faults, such as Fault.drop_answer(), got 'return-503'"])
+
+
 def asyncio(mode: str) -> list[str]:
     return ["-o", f"asyncio_mode={mode}", "-o", "asyncio_default_fixture_loop_scope=function"]
 
