@@ -170,8 +170,8 @@ async def run(*arguments: object, **changes: Any) -> Ended:
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    """Wait for what nobody tells of."""
-    async with asyncio.timeout(30):
+    """Wait for what nobody tells of: also until a fleet's lease has run out, and its sweep has come by."""
+    async with asyncio.timeout(90):
         while not holds():  # noqa: ASYNC110 - the emulator tells nobody of what it stores
             await asyncio.sleep(0.002)
 
