@@ -135,7 +135,7 @@ async def stall(request: web.Request, answer: Answer, trace_id: str, keep_bytes:
         await response.prepare(request)
         await response.write(answer.body[:keep_bytes])
         await hold(transport_of(request))
-    return response
+    return response  # pragma: no cover - mostly the handler is cancelled, as the client leaves
 
 
 async def truncate(

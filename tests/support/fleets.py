@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -88,7 +89,12 @@ async def procrastinate(url: str, emulator: Emulator, folder: Path) -> AsyncGene
         "import os\nfrom siliconflow_voice import fleet\n"
         'app = fleet.app(os.environ["SILICONFLOW_DATABASE_URL"])\n'
     )
-    environment = {"SILICONFLOW_DATABASE_URL": url, "SILICONFLOW_BASE_URL": emulator.base_url}
+    path = os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))  # not in safe mode
+    environment = {
+        "SILICONFLOW_DATABASE_URL": url,
+        "SILICONFLOW_BASE_URL": emulator.base_url,
+        "PYTHONPATH": path,
+    }
     python = ("-m", "procrastinate", "--app=plain.app")
     async with started("worker", python=python, environment=environment, cwd=folder) as command:
         yield command
