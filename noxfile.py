@@ -34,6 +34,8 @@ os.environ["PATH"] = os.pathsep.join(
 # deprecations come first. Coverage costs the same on each: sys.monitoring can't tell branches before 3.14.
 THOROUGH = next((python for python in reversed(PYTHONS) if shutil.which(f"python{python}")), PYTHONS[-1])
 SLOW = ["tests/faults", "tests/killing", "tests/simulation"]
+# What other programs or whole services take part in: on one Python as well, but for the coverage.
+ONCE = ["tests/field", "tests/fuzzing", "tests/preparation", "tests/serving"]
 PIP = ["python", "-m", "pip", "--quiet", "--disable-pip-version-check"]
 PYTEST = ["pytest", "--numprocesses", "auto", "--dist", "worksteal"]
 
@@ -80,6 +82,7 @@ def tests(session: nox.Session) -> None:
         session.run(*PYTEST, *ignored, "--cov", "--cov-report=term", env=INSTALLED)
         session.run(*PYTEST, *SLOW, env=INSTALLED)  # thousands of uploads, and no branch more
     else:
+        ignored += [argument for folder in ONCE for argument in ("--ignore", folder)]
         session.run(*PYTEST, *ignored, "-m", "not postgresql", env=INSTALLED)
 
 
